@@ -1,0 +1,6 @@
+/**
+ * The Wapiti chunkserver.
+ *
+ * @packageDocumentation
+ */
+export {};

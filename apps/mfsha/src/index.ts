@@ -1,0 +1,6 @@
+/**
+ * The Wapiti failover agent.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * The Wapiti metadata server.
+ *
+ * @packageDocumentation
+ */
+export {};

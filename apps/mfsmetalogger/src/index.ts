@@ -1,0 +1,6 @@
+/**
+ * The Wapiti metalogger: follows the changelog of a master.
+ *
+ * @packageDocumentation
+ */
+export {};

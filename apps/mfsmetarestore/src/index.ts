@@ -1,0 +1,6 @@
+/**
+ * Restores metadata from an image and changelogs.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * The Wapiti FUSE mount.
+ *
+ * @packageDocumentation
+ */
+export {};

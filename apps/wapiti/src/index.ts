@@ -1,0 +1,6 @@
+/**
+ * Umbrella command: whole cluster in one process, file transfer, benchmarks.
+ *
+ * @packageDocumentation
+ */
+export {};

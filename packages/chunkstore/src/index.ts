@@ -1,0 +1,6 @@
+/**
+ * Chunks on disk: file format, folders, CRC, scan.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Wapiti client library: session, read and write engines, an fs/promises-like API.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * VRRP, virtual IP, promotion and demotion of masters.
+ *
+ * @packageDocumentation
+ */
+export {};

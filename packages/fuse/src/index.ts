@@ -1,0 +1,6 @@
+/**
+ * Inode-level file system interface and its /dev/fuse transport.
+ *
+ * @packageDocumentation
+ */
+export {};

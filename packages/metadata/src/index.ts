@@ -1,0 +1,6 @@
+/**
+ * The file system as data: nodes, edges, chunks, sessions; operations, changelog, replay, image. Pure and deterministic.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Where chunks live: copies, servers, leases, versions, replication. Pure.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,120 @@
+import { Reader, Writer } from './bytes.js';
+import { type Codec, type Fields, type FieldsValue, struct, u32, u8 } from './codec.js';
+import { ProtocolError } from './errors.js';
+
+/** Size of the frame header: u32 type, u32 payload length (spec 01 §2). */
+export const HEADER_SIZE_BYTES = 8;
+
+export type Peer = 'any' | 'client' | 'master' | 'chunkserver' | 'metalogger' | 'tool';
+
+export interface MessageInfo {
+  /** Section that defines the layout, such as `02 §6.3`. */
+  readonly spec: string;
+  readonly from: Peer;
+  readonly to: Peer;
+  readonly summary?: string;
+}
+
+/** One message of the catalogue: its encoder, decoder and documentation. */
+export interface Message<T> extends MessageInfo {
+  readonly name: string;
+  readonly type: number;
+  readonly doc: string;
+  /** The whole frame: header and payload. Values out of range are a RangeError. */
+  encode(value: T): Buffer;
+  /** The value of a payload (without header). Every byte must be used; errors are ProtocolErrors naming message and field. */
+  decode(payload: Buffer): T;
+}
+
+export type MessageValue<M> = M extends Message<infer T> ? T : never;
+
+const catalogue: Message<unknown>[] = [];
+
+/** All declared messages, in order of declaration. */
+export function allMessages(): readonly Message<unknown>[] {
+  return catalogue;
+}
+
+function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T>): Message<T> {
+  const declared: Message<T> = {
+    ...info,
+    name,
+    type,
+    doc: body.doc,
+    encode(value) {
+      const writer = new Writer();
+      writer.u32(type);
+      writer.u32(0);
+      try {
+        body.write(writer, value, {});
+      } catch (error) {
+        throw new RangeError(`${name}.${(error as Error).message}`, { cause: error });
+      }
+      writer.patchU32(4, writer.sizeBytes - HEADER_SIZE_BYTES);
+      return writer.finish();
+    },
+    decode(payload) {
+      const reader = new Reader(payload);
+      try {
+        const value = body.read(reader, {});
+        if (reader.remaining > 0) throw new ProtocolError(`${reader.remaining} bytes too many`);
+        return value;
+      } catch (error) {
+        throw error instanceof ProtocolError ? error.at(name, '') : error;
+      }
+    },
+  };
+  catalogue.push(declared as Message<unknown>);
+  return declared;
+}
+
+/** Declares a message with one layout. */
+export function message<F extends Fields>(name: string, type: number, info: MessageInfo, fields: F): Message<FieldsValue<F>> {
+  return declare(name, type, info, struct(fields));
+}
+
+type VariantValue<V extends Record<string, Fields>> = {
+  [K in keyof V]: { variant: K } & FieldsValue<V[K]>;
+}[keyof V];
+
+/** Declares a message with several layouts, told apart by the payload (its length or first bytes). */
+export function variants<V extends Record<string, Fields>>(
+  name: string,
+  type: number,
+  info: MessageInfo,
+  layouts: V,
+  pick: (payload: Buffer) => keyof V & string,
+): Message<VariantValue<V>> {
+  const codecs = new Map(Object.entries(layouts).map(([key, fields]) => [key, struct(fields)]));
+  const body: Codec<VariantValue<V>> = {
+    doc: [...codecs].map(([key, codec]) => `${key}: ${codec.doc || 'empty'}`).join(' — '),
+    write(writer, value, context) {
+      const codec = codecs.get(value.variant as string);
+      if (codec === undefined) throw new RangeError(`unknown variant ${String(value.variant)}`);
+      codec.write(writer, value as never, context);
+    },
+    read(reader, context) {
+      const variant = pick(reader.buffer);
+      const codec = codecs.get(variant) as Codec<object>;
+      return { variant, ...codec.read(reader, context) } as VariantValue<V>;
+    },
+  };
+  return declare(name, type, info, body);
+}
+
+const statusFields = { msgid: u32, status: u8 };
+
+/**
+ * Declares an answer of the master to a client: `{variant: 'ok', msgid, …fields}`, or `{variant: 'status', msgid, status}`
+ * when the payload has five bytes (spec 02 §2.2).
+ */
+export function answer<F extends Fields>(
+  name: string,
+  type: number,
+  info: MessageInfo,
+  fields: F,
+): Message<({ variant: 'status' } & FieldsValue<typeof statusFields>) | ({ variant: 'ok' } & FieldsValue<{ msgid: typeof u32 } & F>)> {
+  return variants(name, type, info, { status: statusFields, ok: { msgid: u32, ...fields } }, (payload) =>
+    payload.length === 5 ? 'status' : 'ok',
+  ) as never;
+}

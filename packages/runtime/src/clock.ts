@@ -1,0 +1,20 @@
+/** A running timer of a {@link Clock}. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * Time as the cores see it. Wall-clock time is for what is stored or shown, monotonic time for every delay and timeout.
+ * The real one is `systemClock`; tests and the simulator use `FakeClock`.
+ */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970 UTC. */
+  nowMs(): number;
+  /** Monotonic clock in milliseconds; only differences mean anything. */
+  monotonicMs(): number;
+  after(delayMs: number, callback: () => void): Timer;
+  every(periodMs: number, callback: () => void): Timer;
+}
+
+/** Waits; resolves early (without an error) never; rejects with the signal's reason when aborted. */
+export type Sleep = (delayMs: number, signal?: AbortSignal) => Promise<void>;

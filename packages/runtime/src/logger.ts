@@ -1,0 +1,12 @@
+/** Structured logging. `fields` are appended as `key=value` (line format) or as members (JSON format). */
+export interface Logger {
+  error(text: string, fields?: LogFields): void;
+  warn(text: string, fields?: LogFields): void;
+  notice(text: string, fields?: LogFields): void;
+  info(text: string, fields?: LogFields): void;
+  debug(text: string, fields?: LogFields): void;
+  /** The logger of a module; its level can be set on its own. */
+  child(module: string): Logger;
+}
+
+export type LogFields = Readonly<Record<string, string | number | bigint | boolean | undefined | Error>>;
