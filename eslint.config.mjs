@@ -14,27 +14,58 @@ const allowed = {
   fuse: ['protocol', 'runtime'],
   failover: ['protocol', 'runtime'],
 };
-const impure = ['net', 'fs', 'fs/promises', 'child_process', 'dgram', 'os', 'timers', 'timers/promises', 'http', 'worker_threads'];
+const impure = [
+  'net',
+  'fs',
+  'fs/promises',
+  'child_process',
+  'dgram',
+  'os',
+  'timers',
+  'timers/promises',
+  'http',
+  'worker_threads',
+];
 
 function restriction(name) {
-  const forbidden = all.filter((other) => other !== name && !allowed[name].includes(other)).map((other) => `@wapiti-fs/${other}`);
+  const forbidden = all
+    .filter((other) => other !== name && !allowed[name].includes(other))
+    .map((other) => `@wapiti-fs/${other}`);
   const patterns = [
     { group: ['@wapiti-fs/mfs*', '@wapiti-fs/wapiti'], message: 'packages must not import apps' },
-    ...(forbidden.length ? [{ group: forbidden, message: `packages/${name} may import only: ${allowed[name].join(', ') || 'nothing'}` }] : []),
+    ...(forbidden.length
+      ? [{ group: forbidden, message: `packages/${name} may import only: ${allowed[name].join(', ') || 'nothing'}` }]
+      : []),
   ];
   if (['protocol', 'metadata', 'placement'].includes(name)) {
-    patterns.push({ group: impure.flatMap((m) => [m, `node:${m}`]), message: `packages/${name} is pure: I/O comes in through interfaces` });
+    patterns.push({
+      group: impure.flatMap((m) => [m, `node:${m}`]),
+      message: `packages/${name} is pure: I/O comes in through interfaces`,
+    });
   }
   return patterns;
 }
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', '.tools/**', 'jest.config.js', '**/*.mjs', '**/*.cjs'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/node_modules/**',
+      '**/.turbo/**',
+      '.tools/**',
+      'jest.config.js',
+      '**/*.mjs',
+      '**/*.cjs',
+    ],
+  },
   ...tseslint.configs.recommended,
   {
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' },
+      ],
       'no-constant-condition': ['error', { checkLoops: false }],
       eqeqeq: ['error', 'always'],
     },
