@@ -52,7 +52,7 @@ export function binary(name: string, implementation: Implementation): string[] {
  * daemons that run on them. Everything is ended and removed by `destroy()`, also when the test process exits early.
  */
 export class Lab {
-  readonly dir = mkdtempSync(join(tmpdir(), 'wapiti-lab-'));
+  readonly dir = mkdtempSync(join(tmpdir(), `wapiti-lab-${process.pid}-`));
   private readonly tag = `wl${process.pid.toString(36)}${randomBytes(2).toString('hex')}`;
   private readonly processes: Background[] = [];
   private readonly mounts: string[] = [];
