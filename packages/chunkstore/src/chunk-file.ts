@@ -1,0 +1,441 @@
+/**
+ * One open chunk file: data blocks, CRC table and their consistency. The table lives in memory and is written when a session
+ * on the chunk ends (`flush`), as spec 05 §4.2 has it. Whatever fails, the file keeps a valid size and CRCs that match its
+ * blocks, or the error says `damaged`.
+ *
+ * Callers of `read` and `write` need no lock; `truncate` and whatever replaces the file take `lock.acquireAll()` themselves.
+ */
+import * as fs from 'node:fs';
+import { crc32 } from 'node:zlib';
+
+import { BlockLock } from './block-lock.js';
+import { BufferPool } from './buffer-pool.js';
+import { replaceInCrc } from './crc-shift.js';
+import { ChunkError, errnoOf, ioError, StoreStatus } from './errors.js';
+import {
+  BLOCK_SIZE_BYTES,
+  BLOCKS_PER_CHUNK,
+  blockOffset,
+  checkHeader,
+  CRC_TABLE_SIZE_BYTES,
+  EMPTY_BLOCK_CRC,
+  encodeNewFile,
+  fileSize,
+  HEADER_SIZE_BYTES,
+  layoutOfSize,
+  normalizeCrcTable,
+} from './format.js';
+import { readExactly, type StoreFs, writeFully } from './store-fs.js';
+
+const ZEROS = Buffer.alloc(BLOCK_SIZE_BYTES);
+const SPARSE_STEP_BYTES = 512;
+const scratch = new BufferPool(BLOCK_SIZE_BYTES, 64);
+
+export interface BlocksRead {
+  /** Blocks from the first one on whose data are in the buffer and whose CRC was right. */
+  readonly verified: number;
+  /** Why the next one could not be read. */
+  readonly error?: ChunkError;
+}
+
+/** Counts data block I/O of the folder the file lies in (spec 05 §13). */
+export interface IoMeter {
+  didRead(sizeBytes: number, elapsedMs: number): void;
+  didWrite(sizeBytes: number, elapsedMs: number): void;
+}
+
+export class ChunkFile {
+  readonly lock = new BlockLock();
+  private dirtyFrom = BLOCKS_PER_CHUNK;
+  private dirtyTo = 0;
+  private flushing: Promise<void> | undefined;
+  /** The last block written beyond the old end, and from where on it is known to be zeros: appending needs no read. */
+  private tailBlock = -1;
+  private tailEnd = 0;
+
+  private constructor(
+    private readonly io: StoreFs,
+    private readonly meter: IoMeter,
+    private readonly fd: number,
+    public path: string,
+    readonly headerSize: number,
+    /** Number of 64 KiB blocks in the file. */
+    public blocks: number,
+    /** 1024 × u32, as in memory: entries of missing blocks are those of zeros. */
+    readonly crcTable: Buffer,
+    /** Filler entries on disk are not those of the table in memory yet. */
+    private fillersStale: boolean,
+    private readonly sparsify: boolean,
+  ) {}
+
+  /**
+   * Opens and checks size, header and CRC table (spec 05 §8.2): NOCHUNK for a missing file or a wrong size, IO for the rest.
+   *
+   * @param version undefined: the version in the header is not compared
+   */
+  static async open(
+    io: StoreFs,
+    meter: IoMeter,
+    path: string,
+    id: number,
+    version: number | undefined,
+    sparsify: boolean,
+  ): Promise<ChunkFile> {
+    let fd: number;
+    try {
+      fd = await io.open(path, fs.constants.O_RDWR);
+    } catch (cause) {
+      if (errnoOf(cause) === 'EROFS') fd = await io.open(path, fs.constants.O_RDONLY);
+      else if (errnoOf(cause) === 'ENOENT') throw new ChunkError(StoreStatus.NOCHUNK, `${path}: file has vanished`, { cause, damaged: true });
+      else throw ioError(path, cause);
+    }
+    try {
+      const sizeBytes = await io.fileSize(fd);
+      const layout = layoutOfSize(sizeBytes);
+      if (layout === undefined) throw new ChunkError(StoreStatus.NOCHUNK, `${path}: wrong file size ${sizeBytes}`, { damaged: true });
+      const head = Buffer.allocUnsafe(layout.headerSize + CRC_TABLE_SIZE_BYTES);
+      await readExactly(io, fd, head, 0, head.length, 0);
+      checkHeader(head, id, version, path);
+      const table = head.subarray(layout.headerSize);
+      const stale = layout.blocks < BLOCKS_PER_CHUNK && table.readUInt32BE(CRC_TABLE_SIZE_BYTES - 4) !== EMPTY_BLOCK_CRC;
+      normalizeCrcTable(table, layout.blocks);
+      return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, table, stale, sparsify);
+    } catch (cause) {
+      await io.close(fd).catch(() => undefined);
+      throw ioError(path, cause);
+    }
+  }
+
+  /** Creates the file of a new, empty chunk. Nothing is left behind on failure; a full disk is a ChunkError NOSPACE. */
+  static async create(
+    io: StoreFs,
+    meter: IoMeter,
+    path: string,
+    id: number,
+    version: number,
+    sparsify: boolean,
+  ): Promise<ChunkFile> {
+    const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+    let fd: number;
+    try {
+      fd = await io.open(path, O_RDWR | O_CREAT | O_EXCL);
+    } catch (cause) {
+      throw creationError(path, cause);
+    }
+    try {
+      const file = encodeNewFile(id, version);
+      await writeFully(io, fd, file, 0, file.length, 0);
+      const table = file.subarray(HEADER_SIZE_BYTES);
+      normalizeCrcTable(table, 0);
+      return new ChunkFile(io, meter, fd, path, HEADER_SIZE_BYTES, 0, table, true, sparsify);
+    } catch (cause) {
+      await io.close(fd).catch(() => undefined);
+      await io.unlink(path).catch(() => undefined);
+      throw creationError(path, cause);
+    }
+  }
+
+  get dirty(): boolean {
+    return this.dirtyFrom < this.dirtyTo;
+  }
+
+  crcOf(block: number): number {
+    return this.crcTable.readUInt32BE(4 * block);
+  }
+
+  /**
+   * Reads whole blocks `first` ≤ b < `first`+`count` into `buffer` and verifies their CRCs. Blocks beyond the end are zeros.
+   * `check` runs when the blocks are locked and may throw (version changed meanwhile).
+   */
+  async read(first: number, count: number, buffer: Buffer, check?: () => void): Promise<BlocksRead> {
+    const waiting = this.lock.acquire(first, first + count);
+    if (waiting) await waiting;
+    try {
+      check?.();
+      const present = Math.max(0, Math.min(count, this.blocks - first));
+      if (present < count) buffer.fill(0, present * BLOCK_SIZE_BYTES, count * BLOCK_SIZE_BYTES);
+      if (present === 0) return { verified: count };
+      await this.readRaw(buffer, present * BLOCK_SIZE_BYTES, first);
+      for (let i = 0; i < present; i++) {
+        const data = buffer.subarray(i * BLOCK_SIZE_BYTES, (i + 1) * BLOCK_SIZE_BYTES);
+        if (crc32(data) !== this.crcOf(first + i)) return { verified: i, error: this.crcError(first + i) };
+      }
+      return { verified: count };
+    } catch (cause) {
+      return { verified: 0, error: ioError(this.path, cause) };
+    } finally {
+      this.lock.release(first, first + count);
+    }
+  }
+
+  /** Reads blocks without checking their CRCs: for copies that must keep a damaged block detectable (spec 05 §4.5). */
+  async readRaw(buffer: Buffer, sizeBytes: number, first: number): Promise<void> {
+    const startMs = performance.now();
+    await readExactly(this.io, this.fd, buffer, 0, sizeBytes, blockOffset(this.headerSize, first));
+    this.meter.didRead(sizeBytes, performance.now() - startMs);
+  }
+
+  private crcError(block: number): ChunkError {
+    return new ChunkError(StoreStatus.CRC, `${this.path}: CRC error in block ${block}`, { damaged: true });
+  }
+
+  /**
+   * Writes into a block (spec 05 §4.2). `data` must not change until the promise settles; it is not copied.
+   *
+   * @param crc CRC32 of `data`, already verified
+   * @param check runs when the block is locked and may throw
+   */
+  async write(block: number, offset: number, data: Buffer, crc: number, check?: () => void): Promise<void> {
+    for (;;) {
+      const whole = block >= this.blocks && this.needsGrowth(offset, data);
+      const waiting = whole ? this.lock.acquireAll() : this.lock.acquire(block, block + 1);
+      if (waiting) await waiting;
+      const from = whole ? 0 : block;
+      const to = whole ? Number.MAX_SAFE_INTEGER : block + 1;
+      // The file may have got longer or shorter while we waited.
+      if (waiting && whole !== (block >= this.blocks && this.needsGrowth(offset, data))) {
+        this.lock.release(from, to);
+        continue;
+      }
+      const grows = block >= this.blocks;
+      let cleanUp = false;
+      try {
+        check?.();
+        await this.writeLocked(block, offset, data, crc);
+        return;
+      } catch (cause) {
+        const error = ioError(this.path, cause);
+        // A failed system call may have left part of the data behind.
+        cleanUp = error.cause !== undefined;
+        if (cleanUp && !grows) await this.recomputeCrc(block);
+        throw error;
+      } finally {
+        this.lock.release(from, to);
+        if (cleanUp && grows) await this.cutToBlocks();
+      }
+    }
+  }
+
+  private async writeLocked(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
+    if (block >= this.blocks) await this.writeNewBlock(block, offset, data, crc);
+    else if (data.length === BLOCK_SIZE_BYTES) await this.writeWholeBlock(block, data, crc);
+    else if (data.length > 0) await this.writePart(block, offset, data, crc);
+  }
+
+  /** A new block whose data do not reach its end has to be extended by truncate: not beside other writes. */
+  private needsGrowth(offset: number, data: Buffer): boolean {
+    return offset + data.length < BLOCK_SIZE_BYTES || (this.sparsify && endsWithZeros(data));
+  }
+
+  private async writeNewBlock(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
+    let from = 0;
+    let to = data.length;
+    if (this.sparsify) {
+      while (to > 0 && endsWithZeros(data.subarray(0, to))) to -= Math.min(to, SPARSE_STEP_BYTES);
+      while (from < to && startsWithZeros(data.subarray(from, to))) from += Math.min(to - from, SPARSE_STEP_BYTES);
+    }
+    if (offset + to < BLOCK_SIZE_BYTES) await this.io.truncate(this.fd, fileSize(this.headerSize, block + 1));
+    if (from < to) await this.writeRaw(data, from, to - from, blockOffset(this.headerSize, block) + offset + from);
+    const before = this.blocks;
+    if (block >= before) this.blocks = block + 1;
+    for (let hole = before; hole < block; hole++) this.setCrc(hole, EMPTY_BLOCK_CRC);
+    const behind = BLOCK_SIZE_BYTES - offset - data.length;
+    const zeros = crc32(ZEROS.subarray(0, data.length));
+    this.setCrc(block, data.length === BLOCK_SIZE_BYTES ? crc : replaceInCrc(EMPTY_BLOCK_CRC, zeros, crc, behind));
+    if (block >= this.tailBlock) {
+      this.tailBlock = block;
+      this.tailEnd = offset + data.length;
+    }
+  }
+
+  private async writeWholeBlock(block: number, data: Buffer, crc: number): Promise<void> {
+    await this.writeRaw(data, 0, data.length, blockOffset(this.headerSize, block));
+    this.setCrc(block, crc);
+    if (block === this.tailBlock) this.tailEnd = BLOCK_SIZE_BYTES;
+  }
+
+  private async writePart(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
+    const behind = BLOCK_SIZE_BYTES - offset - data.length;
+    const position = blockOffset(this.headerSize, block);
+    const end = offset + data.length;
+    let oldCrc: number;
+    if (block === this.tailBlock && offset >= this.tailEnd) {
+      oldCrc = crc32(ZEROS.subarray(0, data.length));
+    } else {
+      const old = scratch.take();
+      try {
+        await this.readRaw(old, BLOCK_SIZE_BYTES, block);
+        if (crc32(old) !== this.crcOf(block)) throw this.crcError(block);
+        oldCrc = crc32(old.subarray(offset, end));
+      } finally {
+        scratch.give(old);
+      }
+    }
+    await this.writeRaw(data, 0, data.length, position + offset);
+    this.setCrc(block, replaceInCrc(this.crcOf(block), oldCrc, crc, behind));
+    if (block === this.tailBlock && end > this.tailEnd) this.tailEnd = end;
+  }
+
+  private async writeRaw(data: Buffer, from: number, sizeBytes: number, position: number): Promise<void> {
+    const startMs = performance.now();
+    await writeFully(this.io, this.fd, data, from, sizeBytes, position);
+    this.meter.didWrite(sizeBytes, performance.now() - startMs);
+  }
+
+  private setCrc(block: number, crc: number): void {
+    this.crcTable.writeUInt32BE(crc, 4 * block);
+    if (block < this.dirtyFrom) this.dirtyFrom = block;
+    if (block >= this.dirtyTo) this.dirtyTo = block + 1;
+    if (this.fillersStale) {
+      this.fillersStale = false;
+      this.dirtyFrom = Math.min(this.dirtyFrom, this.blocks);
+      this.dirtyTo = BLOCKS_PER_CHUNK;
+    }
+  }
+
+  /** After a failed write into a block: what it holds now is a mix of old and new, and becomes its valid content. */
+  private async recomputeCrc(block: number): Promise<void> {
+    const buffer = scratch.take();
+    try {
+      if (this.tailBlock === block) this.tailBlock = -1;
+      await this.readRaw(buffer, BLOCK_SIZE_BYTES, block);
+      this.setCrc(block, crc32(buffer));
+    } catch (cause) {
+      throw this.beyondRepair(cause);
+    } finally {
+      scratch.give(buffer);
+    }
+  }
+
+  /** After a failed write of a new block: the file gets its size of whole blocks back. */
+  private async cutToBlocks(): Promise<void> {
+    const waiting = this.lock.acquireAll();
+    if (waiting) await waiting;
+    try {
+      await this.io.truncate(this.fd, fileSize(this.headerSize, this.blocks));
+    } catch (cause) {
+      throw this.beyondRepair(cause);
+    } finally {
+      this.lock.releaseAll();
+    }
+  }
+
+  private beyondRepair(cause: unknown): ChunkError {
+    return new ChunkError(StoreStatus.IO, `${this.path}: cannot be repaired after a failed write`, { cause, damaged: true });
+  }
+
+  /**
+   * Cuts or extends to `length` bytes (spec 05 §4.3); the rest of the last block becomes zeros. The caller holds the whole lock.
+   * Unlike the reference, the last block is verified first, so that a damaged one does not get a valid CRC.
+   */
+  async truncate(length: number): Promise<void> {
+    const target = Math.ceil(length / BLOCK_SIZE_BYTES);
+    const kept = length % BLOCK_SIZE_BYTES;
+    this.tailBlock = -1;
+    try {
+      if (target > this.blocks) {
+        await this.io.truncate(this.fd, fileSize(this.headerSize, target));
+        const before = this.blocks;
+        this.blocks = target;
+        for (let block = before; block < target; block++) this.setCrc(block, EMPTY_BLOCK_CRC);
+        return;
+      }
+      let lastCrc: number | undefined;
+      if (kept > 0) lastCrc = await this.crcOfCutBlock(target - 1, kept);
+      const dataStart = blockOffset(this.headerSize, 0);
+      await this.io.truncate(this.fd, dataStart + length);
+      if (kept > 0) await this.io.truncate(this.fd, fileSize(this.headerSize, target));
+      const before = this.blocks;
+      this.blocks = target;
+      if (lastCrc !== undefined) this.setCrc(target - 1, lastCrc);
+      for (let block = target; block < before; block++) this.setCrc(block, EMPTY_BLOCK_CRC);
+    } catch (cause) {
+      throw ioError(this.path, cause);
+    }
+  }
+
+  private async crcOfCutBlock(block: number, kept: number): Promise<number> {
+    const buffer = scratch.take();
+    try {
+      await this.readRaw(buffer, BLOCK_SIZE_BYTES, block);
+      if (crc32(buffer) !== this.crcOf(block)) throw this.crcError(block);
+      buffer.fill(0, kept);
+      return crc32(buffer);
+    } finally {
+      scratch.give(buffer);
+    }
+  }
+
+  /** Writes bytes of the header (the version). */
+  async writeHeader(bytes: Buffer, offset: number): Promise<void> {
+    await writeFully(this.io, this.fd, bytes, 0, bytes.length, offset);
+  }
+
+  /** Takes over the CRC table of a copied chunk, all of it to be written. */
+  adoptCrcTable(table: Buffer, blocks: number): void {
+    table.copy(this.crcTable);
+    normalizeCrcTable(this.crcTable, blocks);
+    this.blocks = blocks;
+    this.dirtyFrom = 0;
+    this.dirtyTo = BLOCKS_PER_CHUNK;
+  }
+
+  /** Writes blocks of a copy; runs of zeros stay holes. The caller extends the file first. */
+  async writeCopied(data: Buffer, sizeBytes: number, first: number): Promise<void> {
+    for (let at = 0; at < sizeBytes; at += BLOCK_SIZE_BYTES) {
+      const block = data.subarray(at, at + BLOCK_SIZE_BYTES);
+      if (block.equals(ZEROS)) continue;
+      await this.writeRaw(data, at, BLOCK_SIZE_BYTES, blockOffset(this.headerSize, first) + at);
+    }
+  }
+
+  async extend(blocks: number): Promise<void> {
+    await this.io.truncate(this.fd, fileSize(this.headerSize, blocks));
+  }
+
+  /** Writes the changed part of the CRC table. Safe beside reads and writes. */
+  async flush(): Promise<void> {
+    while (this.flushing) await this.flushing;
+    if (!this.dirty) return;
+    const from = this.dirtyFrom;
+    const to = this.dirtyTo;
+    this.dirtyFrom = BLOCKS_PER_CHUNK;
+    this.dirtyTo = 0;
+    this.flushing = writeFully(this.io, this.fd, this.crcTable, 4 * from, 4 * (to - from), this.headerSize + 4 * from);
+    try {
+      await this.flushing;
+    } catch (cause) {
+      this.dirtyFrom = Math.min(this.dirtyFrom, from);
+      this.dirtyTo = Math.max(this.dirtyTo, to);
+      throw ioError(this.path, cause);
+    } finally {
+      this.flushing = undefined;
+    }
+  }
+
+  async sync(): Promise<void> {
+    await this.io.sync(this.fd);
+  }
+
+  async close(): Promise<void> {
+    await this.io.close(this.fd);
+  }
+}
+
+/** A file that cannot be created says nothing about a chunk: not damaged (spec 05 §11.2). */
+function creationError(path: string, cause: unknown): ChunkError {
+  const error = ioError(path, cause);
+  return error.damaged ? new ChunkError(error.status, error.message, { cause }) : error;
+}
+
+function endsWithZeros(data: Buffer): boolean {
+  return isZero(data, Math.max(0, data.length - SPARSE_STEP_BYTES), data.length);
+}
+
+function startsWithZeros(data: Buffer): boolean {
+  return isZero(data, 0, Math.min(data.length, SPARSE_STEP_BYTES));
+}
+
+function isZero(data: Buffer, from: number, to: number): boolean {
+  return data.compare(ZEROS, 0, to - from, from, to) === 0;
+}
