@@ -86,18 +86,21 @@ export class ChunkFile {
       fd = await io.open(path, fs.constants.O_RDWR);
     } catch (cause) {
       if (errnoOf(cause) === 'EROFS') fd = await io.open(path, fs.constants.O_RDONLY);
-      else if (errnoOf(cause) === 'ENOENT') throw new ChunkError(StoreStatus.NOCHUNK, `${path}: file has vanished`, { cause, damaged: true });
+      else if (errnoOf(cause) === 'ENOENT')
+        throw new ChunkError(StoreStatus.NOCHUNK, `${path}: file has vanished`, { cause, damaged: true });
       else throw ioError(path, cause);
     }
     try {
       const sizeBytes = await io.fileSize(fd);
       const layout = layoutOfSize(sizeBytes);
-      if (layout === undefined) throw new ChunkError(StoreStatus.NOCHUNK, `${path}: wrong file size ${sizeBytes}`, { damaged: true });
+      if (layout === undefined)
+        throw new ChunkError(StoreStatus.NOCHUNK, `${path}: wrong file size ${sizeBytes}`, { damaged: true });
       const head = Buffer.allocUnsafe(layout.headerSize + CRC_TABLE_SIZE_BYTES);
       await readExactly(io, fd, head, 0, head.length, 0);
       checkHeader(head, id, version, path);
       const table = head.subarray(layout.headerSize);
-      const stale = layout.blocks < BLOCKS_PER_CHUNK && table.readUInt32BE(CRC_TABLE_SIZE_BYTES - 4) !== EMPTY_BLOCK_CRC;
+      const stale =
+        layout.blocks < BLOCKS_PER_CHUNK && table.readUInt32BE(CRC_TABLE_SIZE_BYTES - 4) !== EMPTY_BLOCK_CRC;
       normalizeCrcTable(table, layout.blocks);
       return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, table, stale, sparsify);
     } catch (cause) {
@@ -321,7 +324,10 @@ export class ChunkFile {
   }
 
   private beyondRepair(cause: unknown): ChunkError {
-    return new ChunkError(StoreStatus.IO, `${this.path}: cannot be repaired after a failed write`, { cause, damaged: true });
+    return new ChunkError(StoreStatus.IO, `${this.path}: cannot be repaired after a failed write`, {
+      cause,
+      damaged: true,
+    });
   }
 
   /**

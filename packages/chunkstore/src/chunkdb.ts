@@ -42,7 +42,8 @@ export function encodeChunkDb(path: string, records: readonly ChunkRecord[]): Bu
 export function decodeChunkDb(content: Buffer, path: string): ChunkDbEntry[] | undefined {
   const pathBytes = Buffer.from(path);
   const start = MAGIC.length + 2 + pathBytes.length;
-  if (content.length < start + RECORD_SIZE_BYTES || (content.length - start) % RECORD_SIZE_BYTES !== 0) return undefined;
+  if (content.length < start + RECORD_SIZE_BYTES || (content.length - start) % RECORD_SIZE_BYTES !== 0)
+    return undefined;
   if (content.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
   if (content.readUInt16BE(MAGIC.length) !== pathBytes.length) return undefined;
   if (!content.subarray(MAGIC.length + 2, start).equals(pathBytes)) return undefined;
@@ -102,7 +103,12 @@ async function newerThanSubfolders(io: StoreFs, path: string, writtenSeconds: nu
   return true;
 }
 
-export async function writeChunkDb(io: StoreFs, path: string, records: readonly ChunkRecord[], mode: number): Promise<void> {
+export async function writeChunkDb(
+  io: StoreFs,
+  path: string,
+  records: readonly ChunkRecord[],
+  mode: number,
+): Promise<void> {
   await io.writeFile(`${path}${TEMPORARY_NAME}`, encodeChunkDb(path, records), mode);
   await io.rename(`${path}${TEMPORARY_NAME}`, `${path}${CHUNKDB_NAME}`);
 }

@@ -153,7 +153,9 @@ export class FolderSet {
     for (let shard = 0; shard < ChunkIndex.shardCount; shard++) {
       for (const record of this.index.entriesOfShard(shard)) {
         if (record.folder !== folder.number || record.blocks !== UNKNOWN_BLOCKS) continue;
-        const stats = await this.options.io.stat(folder.filePath(record.subfolder, record.id, record.version)).catch(() => undefined);
+        const stats = await this.options.io
+          .stat(folder.filePath(record.subfolder, record.id, record.version))
+          .catch(() => undefined);
         if (folder.state !== 'ready') return;
         const layout = stats && layoutOfSize(stats.size);
         if (layout) this.setLayout(record.id, layout.blocks, layout.headerSize);
@@ -165,7 +167,8 @@ export class FolderSet {
   setLayout(id: number, blocks: number, headerSize: number): void {
     const record = this.index.get(id);
     if (record === undefined) return;
-    const flags = headerSize === OLD_HEADER_SIZE_BYTES ? record.flags | FLAG_OLD_HEADER : record.flags & ~FLAG_OLD_HEADER;
+    const flags =
+      headerSize === OLD_HEADER_SIZE_BYTES ? record.flags | FLAG_OLD_HEADER : record.flags & ~FLAG_OLD_HEADER;
     if (record.blocks === blocks && record.flags === flags) return;
     this.folderOf(record).blocksChanged(knownBlocks(record.blocks), blocks);
     this.index.put({ ...record, blocks, flags });

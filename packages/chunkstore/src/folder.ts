@@ -4,7 +4,14 @@ import * as fs from 'node:fs';
 import type { FolderLine } from './hdd-config.js';
 import { DiskStats } from './disk-stats.js';
 import { errnoOf, FolderError } from './errors.js';
-import { BLOCK_SIZE_BYTES, chunkFileName, CRC_TABLE_SIZE_BYTES, HEADER_SIZE_BYTES, subfolderName, SUBFOLDERS } from './format.js';
+import {
+  BLOCK_SIZE_BYTES,
+  chunkFileName,
+  CRC_TABLE_SIZE_BYTES,
+  HEADER_SIZE_BYTES,
+  subfolderName,
+  SUBFOLDERS,
+} from './format.js';
 import { nodeStoreFs, type StoreFs } from './store-fs.js';
 
 const PER_CHUNK_BYTES = HEADER_SIZE_BYTES + CRC_TABLE_SIZE_BYTES;
@@ -80,7 +87,13 @@ export class Folder {
   static async take(
     number: number,
     line: FolderLine,
-    options: { io?: StoreFs; lockFile: LockFile; expectedMetaid: bigint | undefined; others: readonly Folder[]; nowMs: number },
+    options: {
+      io?: StoreFs;
+      lockFile: LockFile;
+      expectedMetaid: bigint | undefined;
+      others: readonly Folder[];
+      nowMs: number;
+    },
   ): Promise<Folder> {
     const io = options.io ?? nodeStoreFs;
     const metaid = await readMetaid(io, line.path);
@@ -96,7 +109,10 @@ export class Folder {
     try {
       // Not truncated before the lock is ours; the same file in this process would lose its lock when closed again.
       const known = await io.stat(lockPath).catch(() => undefined);
-      if (known !== undefined && options.others.some((one) => one.device === known.dev && one.lockInode === known.ino)) {
+      if (
+        known !== undefined &&
+        options.others.some((one) => one.device === known.dev && one.lockInode === known.ino)
+      ) {
         throw new FolderError(`${line.path}: the same folder is listed twice`);
       }
       fd = await io.open(lockPath, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640);
@@ -235,7 +251,9 @@ export class Folder {
     }
     if (volume.files > 0) {
       const average =
-        this.knownChunks > 0 ? (this.knownBlocks / this.knownChunks) * BLOCK_SIZE_BYTES + PER_CHUNK_BYTES : DEFAULT_FILE_BYTES;
+        this.knownChunks > 0
+          ? (this.knownBlocks / this.knownChunks) * BLOCK_SIZE_BYTES + PER_CHUNK_BYTES
+          : DEFAULT_FILE_BYTES;
       const excess = this.availBytes - Math.floor(volume.ffree * average);
       if (excess > 0) {
         this.availBytes -= excess;

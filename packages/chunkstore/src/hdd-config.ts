@@ -1,7 +1,8 @@
 /** `mfshdd.cfg` (spec 05 §5, 12 §7): one data folder per line, with flags in front and a size behind. */
 
 /** What a line says about the folder's size. */
-export type SizeRule = { readonly kind: 'limit'; readonly bytes: number } | { readonly kind: 'leave'; readonly bytes: number };
+export type SizeRule =
+  { readonly kind: 'limit'; readonly bytes: number } | { readonly kind: 'leave'; readonly bytes: number };
 
 export interface FolderLine {
   /** Line number in the file, from 1. */

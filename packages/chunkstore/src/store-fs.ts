@@ -20,7 +20,9 @@ export interface StoreFs {
   rmdir(path: string): Promise<void>;
   readdir(path: string): Promise<string[]>;
   stat(path: string): Promise<fs.Stats>;
-  statfs(path: string): Promise<{ bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number }>;
+  statfs(
+    path: string,
+  ): Promise<{ bsize: number; blocks: number; bfree: number; bavail: number; files: number; ffree: number }>;
   readFile(path: string): Promise<Buffer>;
   writeFile(path: string, content: Buffer, mode: number): Promise<void>;
 }
@@ -49,7 +51,14 @@ export const nodeStoreFs: StoreFs = {
 };
 
 /** Reads exactly `length` bytes; fewer is an error (`short read`). */
-export function readExactly(io: StoreFs, fd: number, buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
+export function readExactly(
+  io: StoreFs,
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const step = (done: number): void => {
       io.read(fd, buffer, offset + done, length - done, position + done, (error, sizeBytes) => {
@@ -64,7 +73,14 @@ export function readExactly(io: StoreFs, fd: number, buffer: Buffer, offset: num
 }
 
 /** Writes all bytes; the kernel may take them in several steps. */
-export function writeFully(io: StoreFs, fd: number, buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
+export function writeFully(
+  io: StoreFs,
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const step = (done: number): void => {
       io.write(fd, buffer, offset + done, length - done, position + done, (error, sizeBytes) => {

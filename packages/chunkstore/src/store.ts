@@ -129,7 +129,9 @@ export class ChunkStore {
   async setMetaid(metaid: bigint): Promise<void> {
     this.folderSet.metaid = metaid;
     for (const folder of this.folders) {
-      await folder.writeMetaid(metaid).catch((error: Error) => this.options.log.warn(`${folder.path}: .metaid: ${error.message}`));
+      await folder
+        .writeMetaid(metaid)
+        .catch((error: Error) => this.options.log.warn(`${folder.path}: .metaid: ${error.message}`));
     }
   }
 
@@ -275,10 +277,18 @@ export class ChunkStore {
    *
    * @param version of the session; a change since is WRONGVERSION. 0: any
    */
-  async write(chunk: OpenChunk, version: number, block: number, offset: number, data: Buffer, crc: number): Promise<void> {
+  async write(
+    chunk: OpenChunk,
+    version: number,
+    block: number,
+    offset: number,
+    data: Buffer,
+    crc: number,
+  ): Promise<void> {
     if (block >= BLOCKS_PER_CHUNK) throw new ChunkError(StoreStatus.BNUMTOOBIG, `block ${block}`);
     if (data.length > BLOCK_SIZE_BYTES) throw new ChunkError(StoreStatus.WRONGSIZE, `size ${data.length}`);
-    if (offset + data.length > BLOCK_SIZE_BYTES) throw new ChunkError(StoreStatus.WRONGOFFSET, `offset ${offset}, size ${data.length}`);
+    if (offset + data.length > BLOCK_SIZE_BYTES)
+      throw new ChunkError(StoreStatus.WRONGOFFSET, `offset ${offset}, size ${data.length}`);
     if (crc32(data) !== crc) throw new ChunkError(StoreStatus.CRC, `chunk ${chunk.id}: CRC of received data is wrong`);
     const before = chunk.file.blocks;
     try {
@@ -423,7 +433,8 @@ export class ChunkStore {
 
   /** Sets the version, then cuts or extends to `length` bytes (spec 05 §4.3). */
   async truncate(id: number, length: number, newVersion: number, oldVersion: number): Promise<void> {
-    if (newVersion === 0 || length > CHUNK_SIZE_BYTES) throw new ChunkError(StoreStatus.EINVAL, `version ${newVersion}, length ${length}`);
+    if (newVersion === 0 || length > CHUNK_SIZE_BYTES)
+      throw new ChunkError(StoreStatus.EINVAL, `version ${newVersion}, length ${length}`);
     await this.alone(id, oldVersion, async (chunk) => {
       await this.changeVersion(chunk, newVersion);
       await chunk.file.truncate(length);
@@ -435,7 +446,13 @@ export class ChunkStore {
    *
    * @param length undefined: whole copy; else the copy is cut or extended to so many bytes
    */
-  async duplicate(newId: number, newVersion: number, oldId: number, oldVersion: number, length?: number): Promise<void> {
+  async duplicate(
+    newId: number,
+    newVersion: number,
+    oldId: number,
+    oldVersion: number,
+    length?: number,
+  ): Promise<void> {
     if (newId === 0 || oldVersion === 0 || newVersion === 0 || (length ?? 0) > CHUNK_SIZE_BYTES) {
       throw new ChunkError(StoreStatus.EINVAL, `duplicate ${oldId}_${oldVersion} as ${newId}_${newVersion}`);
     }
@@ -573,7 +590,9 @@ export class ChunkStore {
 function checkSession(chunk: OpenChunk, version: number): void {
   if (chunk.gone) throw new ChunkError(StoreStatus.NOCHUNK, `chunk ${chunk.id} was removed`);
   if (version !== 0 && chunk.version !== version) {
-    throw new ChunkError(StoreStatus.WRONGVERSION, `chunk ${chunk.id} has version ${chunk.version} now, not ${version}`);
+    throw new ChunkError(
+      StoreStatus.WRONGVERSION,
+      `chunk ${chunk.id} has version ${chunk.version} now, not ${version}`,
+    );
   }
 }
-
