@@ -34,6 +34,8 @@ const scratch = new BufferPool(BLOCK_SIZE_BYTES, 64);
 export interface BlocksRead {
   /** Blocks from the first one on whose data are in the buffer and whose CRC was right. */
   readonly verified: number;
+  /** CRCs of those blocks, as they were when the data were read. */
+  readonly crcs: readonly number[];
   /** Why the next one could not be read. */
   readonly error?: ChunkError;
 }
@@ -157,15 +159,16 @@ export class ChunkFile {
       check?.();
       const present = Math.max(0, Math.min(count, this.blocks - first));
       if (present < count) buffer.fill(0, present * BLOCK_SIZE_BYTES, count * BLOCK_SIZE_BYTES);
-      if (present === 0) return { verified: count };
+      const crcs = Array.from({ length: count }, (_, i) => (i < present ? this.crcOf(first + i) : EMPTY_BLOCK_CRC));
+      if (present === 0) return { verified: count, crcs };
       await this.readRaw(buffer, present * BLOCK_SIZE_BYTES, first);
       for (let i = 0; i < present; i++) {
         const data = buffer.subarray(i * BLOCK_SIZE_BYTES, (i + 1) * BLOCK_SIZE_BYTES);
-        if (crc32(data) !== this.crcOf(first + i)) return { verified: i, error: this.crcError(first + i) };
+        if (crc32(data) !== crcs[i]) return { verified: i, crcs, error: this.crcError(first + i) };
       }
-      return { verified: count };
+      return { verified: count, crcs };
     } catch (cause) {
-      return { verified: 0, error: ioError(this.path, cause) };
+      return { verified: 0, crcs: [], error: ioError(this.path, cause) };
     } finally {
       this.lock.release(first, first + count);
     }

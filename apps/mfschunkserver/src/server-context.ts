@@ -1,0 +1,36 @@
+import type { ChunkStore } from '@wapiti-fs/chunkstore';
+import type { Services } from '@wapiti-fs/runtime';
+
+import type { ChainConnections } from './chain-connections.js';
+import type { Jobs } from './jobs.js';
+
+/** What connections on the data port work with. */
+export interface ServerContext {
+  readonly services: Services;
+  readonly store: ChunkStore;
+  readonly jobs: Jobs;
+  readonly chain: ChainConnections;
+  /** Counters for the monitoring. */
+  readonly info: ServerInfo;
+}
+
+export interface ServerInfo {
+  /** Number given by the master; 0: none yet. */
+  csid(): number;
+  metaid(): bigint;
+  /** Address of the master while registered there. */
+  master(): { ip: number; port: number };
+  /** Value of a key as written in the configuration file. */
+  configValue(name: string): string;
+}
+
+/** IPv4 address as u32. */
+export function ipToNumber(address: string): number {
+  const parts = address.replace(/^::ffff:/, '').split('.').map(Number);
+  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return 0;
+  return parts.reduce((sum, part) => sum * 256 + part, 0);
+}
+
+export function ipToText(ip: number): string {
+  return [ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255].join('.');
+}
