@@ -1,0 +1,168 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, read as readDescriptor, write as writeDescriptor, writeSync, writevSync } from 'node:fs';
+
+import { IN_HEADER_SIZE, Opcode } from './constants.js';
+import type { InodeFileSystem } from './filesystem.js';
+import { FuseSession, type SessionOptions } from './session.js';
+
+export interface MountOptions extends SessionOptions {
+  readonly mountPoint: string;
+  /** Shown as the source of the mount, such as `mfs#10.1.1.103:9421`. */
+  readonly source: string;
+  /** Type after `fuse.` in /proc/mounts. Default `mfs`. */
+  readonly subtype?: string;
+  /** Other users than the one who mounts may use it. Default true. */
+  readonly allowOther?: boolean;
+  /** The kernel itself checks mode bits. Default false: the master checks. */
+  readonly defaultPermissions?: boolean;
+  readonly readOnly?: boolean;
+  /** More options of mount(8), such as `nosuid`, `nodev`, `noatime`. */
+  readonly extra?: readonly string[];
+  /** Reads of /dev/fuse kept outstanding; each occupies a thread of libuv's pool. Default 2. */
+  readonly readers?: number;
+  /** Called for failures that are defects or kernel errors; the mount goes on. */
+  readonly onDefect?: (error: unknown, opcode: number) => void;
+}
+
+/** A live mount. */
+export interface Mounted {
+  readonly mountPoint: string;
+  readonly session: FuseSession;
+  /** Resolves when the kernel has ended the mount (unmounted by anyone), with an error if reading failed otherwise. */
+  readonly ended: Promise<Error | undefined>;
+  /** Unmounts; `lazy`: detaches at once although files are open. */
+  unmount(lazy?: boolean): Promise<void>;
+  /** Drops the kernel's cached attributes and data of an inode. */
+  invalidateInode(inode: number, offset?: number, lengthBytes?: number): void;
+  invalidateEntry(parent: number, name: Buffer): void;
+}
+
+/** Mounting was refused; the message carries what mount(8) said. */
+export class MountError extends Error {
+  readonly code = 'EMOUNT';
+}
+
+/** WRITE data at least so long is handed on without copying; its buffer is then not used for reading again. */
+const HAND_OVER_BYTES = 32 * 1024;
+
+/**
+ * Mounts a file system by speaking the kernel's FUSE protocol on /dev/fuse directly. Needs root. The process must run
+ * with UV_THREADPOOL_SIZE larger than `readers`, since each waiting read holds a thread.
+ */
+export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): Promise<Mounted> {
+  const fd = openSync('/dev/fuse', 'r+');
+  try {
+    await runMount(fd, options);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  const defect = options.onDefect ?? ((): void => undefined);
+  const session = new FuseSession(fs, (parts) => sendToKernel(fd, parts, defect), options, defect);
+  const ended = readLoop(fd, session, options).finally(() => closeSync(fd));
+  let unmounting = false;
+  return {
+    mountPoint: options.mountPoint,
+    session,
+    ended,
+    async unmount(lazy = false) {
+      if (!unmounting) {
+        unmounting = true;
+        try {
+          await runUmount(options.mountPoint, lazy);
+        } finally {
+          unmounting = false;
+        }
+      }
+      await ended;
+    },
+    invalidateInode: (inode, offset, lengthBytes) =>
+      notify(fd, FuseSession.invalidateInode(inode, offset, lengthBytes)),
+    invalidateEntry: (parent, name) => notify(fd, FuseSession.invalidateEntry(parent, name)),
+  };
+}
+
+function mountFlags(options: MountOptions): string {
+  return [
+    'fd=3',
+    'rootmode=40000',
+    `user_id=${process.getuid?.() ?? 0}`,
+    `group_id=${process.getgid?.() ?? 0}`,
+    `subtype=${options.subtype ?? 'mfs'}`,
+    `max_read=${options.maxWriteBytes ?? 1 << 20}`,
+    ...(options.allowOther === false ? [] : ['allow_other']),
+    ...(options.defaultPermissions ? ['default_permissions'] : []),
+    ...(options.readOnly ? ['ro'] : []),
+    ...(options.extra ?? []),
+  ].join(',');
+}
+
+async function runMount(fd: number, options: MountOptions): Promise<void> {
+  const args = ['-i', '-t', 'fuse', '-o', mountFlags(options), options.source, options.mountPoint];
+  await runTool('mount', args, ['ignore', 'ignore', 'pipe', fd]);
+}
+
+async function runUmount(mountPoint: string, lazy: boolean): Promise<void> {
+  await runTool('umount', ['-i', ...(lazy ? ['-l'] : []), mountPoint], ['ignore', 'ignore', 'pipe']);
+}
+
+async function runTool(command: string, args: string[], stdio: ('ignore' | 'pipe' | number)[]): Promise<void> {
+  const child = spawn(command, args, { stdio });
+  let text = '';
+  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const [code] = (await Promise.race([
+    once(child, 'close'),
+    once(child, 'error').then(([error]) => Promise.reject(error as Error)),
+  ])) as [number | null];
+  if (code !== 0) throw new MountError(`${command} ${args.at(-1)}: ${text.trim() || `exit code ${code}`}`);
+}
+
+function sendToKernel(fd: number, parts: Buffer[], defect: (error: unknown, opcode: number) => void): void {
+  try {
+    if (parts.length === 1) writeSync(fd, parts[0] as Buffer);
+    else writevSync(fd, parts);
+  } catch (error) {
+    // ENOENT: the caller was interrupted and is gone; ENODEV: the mount has ended
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT' && code !== 'ENODEV') defect(error, 0);
+  }
+}
+
+/** Notifications may wait for locks that a request in progress holds: never on the event loop's own thread. */
+function notify(fd: number, message: Buffer): void {
+  writeDescriptor(fd, message, () => undefined); // ENOENT: nothing was cached
+}
+
+function readLoop(fd: number, session: FuseSession, options: MountOptions): Promise<Error | undefined> {
+  const bufferSize = (options.maxWriteBytes ?? 1 << 20) + 8192;
+  const defect = options.onDefect ?? ((): void => undefined);
+  let stopped = false;
+  const reader = (): Promise<Error | undefined> =>
+    new Promise((resolve) => {
+      let buffer = Buffer.allocUnsafeSlow(bufferSize);
+      const next = (): void => {
+        if (stopped) return resolve(undefined);
+        readDescriptor(fd, buffer, 0, bufferSize, null, (error, size) => {
+          if (error !== null) {
+            if (error.code === 'EINTR' || error.code === 'EAGAIN' || error.code === 'ENOENT') return next();
+            stopped = true;
+            return resolve(error.code === 'ENODEV' ? undefined : error);
+          }
+          const isWrite = size >= IN_HEADER_SIZE && buffer.readUInt32LE(4) === Opcode.WRITE;
+          let message = buffer.subarray(0, size);
+          if (isWrite && size >= HAND_OVER_BYTES) buffer = Buffer.allocUnsafeSlow(bufferSize);
+          else if (isWrite) message = Buffer.from(message);
+          try {
+            session.handle(message);
+          } catch (failure) {
+            defect(failure, 0);
+          }
+          next();
+        });
+      };
+      next();
+    });
+  const readers = Array.from({ length: options.readers ?? 2 }, reader);
+  return Promise.all(readers).then((results) => results.find((one) => one !== undefined));
+}

@@ -1,0 +1,210 @@
+import {
+  FUSE_ASYNC_READ,
+  FUSE_ATOMIC_O_TRUNC,
+  FUSE_BIG_WRITES,
+  FUSE_DO_READDIRPLUS,
+  FUSE_DONT_MASK,
+  FUSE_FLOCK_LOCKS,
+  FUSE_KERNEL_MINOR_VERSION,
+  FUSE_KERNEL_VERSION,
+  FUSE_MAX_PAGES,
+  FUSE_MIN_MINOR_VERSION,
+  FUSE_NOTIFY_INVAL_ENTRY,
+  FUSE_NOTIFY_INVAL_INODE,
+  FUSE_PARALLEL_DIROPS,
+  FUSE_POSIX_LOCKS,
+  FUSE_READDIRPLUS_AUTO,
+  FUSE_WRITEBACK_CACHE,
+  IN_HEADER_SIZE,
+  Opcode,
+  OUT_HEADER_SIZE,
+} from './constants.js';
+import { type Answer, type Handler, handlers, NO_ANSWER } from './dispatch.js';
+import { type Caller, FuseError, type InodeFileSystem } from './filesystem.js';
+import { RequestReader, writeHeader } from './kernel.js';
+
+export interface SessionOptions {
+  /** Largest WRITE the kernel may send; also the size of reads. Default 1 MiB. */
+  readonly maxWriteBytes?: number;
+  readonly maxReadaheadBytes?: number;
+  /** The kernel gathers small writes in its page cache (and owns the file's size while it is open). */
+  readonly writebackCache?: boolean;
+  readonly readdirPlus?: boolean;
+  /** Locks are asked from the file system; otherwise they stay local to the kernel. */
+  readonly posixLocks?: boolean;
+  readonly flock?: boolean;
+  /** Requests the kernel keeps in flight in the background (read-ahead, write-back). */
+  readonly maxBackground?: number;
+}
+
+/** Where answers go: one message to the kernel, in parts. */
+export type SendToKernel = (parts: Buffer[]) => void;
+
+const EIO = 5;
+const ENOSYS = 38;
+const EINTR = 4;
+const WAITING_LOCK = Opcode.SETLKW;
+const NEVER_ANSWERED: ReadonlySet<number> = new Set([Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT]);
+
+/**
+ * The kernel's side of one mount, without I/O: takes request messages, calls the file system, produces answers. A defect
+ * or refusal in one request answers that request with an errno and touches no other.
+ */
+export class FuseSession {
+  private readonly waiting = new Map<bigint, AbortController>();
+  private pendingRequests = 0;
+  initialized = false;
+
+  constructor(
+    private readonly fs: InodeFileSystem,
+    private readonly send: SendToKernel,
+    private readonly options: SessionOptions = {},
+    private readonly onDefect: (error: unknown, opcode: number) => void = () => undefined,
+  ) {}
+
+  /** Requests handed to the file system and not answered yet. */
+  get pending(): number {
+    return this.pendingRequests;
+  }
+
+  /** Handles one message read from the kernel; the file system may keep views of it (data of WRITE). */
+  handle(message: Buffer): void {
+    if (message.length < IN_HEADER_SIZE)
+      return this.onDefect(new FuseError(EIO, `message of ${message.length} bytes`), 0);
+    const opcode = message.readUInt32LE(4) as Opcode;
+    const unique = message.readBigUInt64LE(8);
+    const inode = message.readUInt32LE(16) + message.readUInt32LE(20) * 0x100000000;
+    const reader = new RequestReader(message, IN_HEADER_SIZE, Math.min(message.length, message.readUInt32LE(0)));
+    const handler = handlers[opcode];
+    if (handler === undefined && opcode !== Opcode.INIT && opcode !== Opcode.INTERRUPT)
+      return this.refuse(unique, ENOSYS);
+    let signal: AbortSignal | undefined;
+    if (opcode === WAITING_LOCK) {
+      const controller = new AbortController();
+      this.waiting.set(unique, controller);
+      signal = controller.signal;
+    }
+    const caller: Caller = {
+      unique,
+      uid: message.readUInt32LE(24),
+      gid: message.readUInt32LE(28),
+      pid: message.readUInt32LE(32),
+      signal,
+    };
+    let result;
+    try {
+      if (opcode === Opcode.INIT) return this.init(unique, reader);
+      if (opcode === Opcode.INTERRUPT) return this.interrupt(reader);
+      result = (handler as Handler)(this.fs, caller, inode, reader);
+    } catch (error) {
+      return this.fail(unique, opcode, error);
+    }
+    if (!(result instanceof Promise)) return this.succeed(unique, result);
+    this.pendingRequests += 1;
+    result.then(
+      (answer) => {
+        this.pendingRequests -= 1;
+        this.succeed(unique, answer);
+      },
+      (error: unknown) => {
+        this.pendingRequests -= 1;
+        this.fail(unique, opcode, error);
+      },
+    );
+  }
+
+  /** Message that drops cached attributes and data of an inode (`lengthBytes` 0: to the end of the file). */
+  static invalidateInode(inode: number, offset = 0, lengthBytes = 0): Buffer {
+    const buffer = Buffer.alloc(OUT_HEADER_SIZE + 24);
+    writeNotify(buffer, FUSE_NOTIFY_INVAL_INODE);
+    buffer.writeBigUInt64LE(BigInt(inode), OUT_HEADER_SIZE);
+    buffer.writeBigInt64LE(BigInt(offset), OUT_HEADER_SIZE + 8);
+    buffer.writeBigInt64LE(BigInt(lengthBytes), OUT_HEADER_SIZE + 16);
+    return buffer;
+  }
+
+  /** Message that drops a cached name. */
+  static invalidateEntry(parent: number, name: Buffer): Buffer {
+    const buffer = Buffer.alloc(OUT_HEADER_SIZE + 16 + name.length + 1);
+    writeNotify(buffer, FUSE_NOTIFY_INVAL_ENTRY);
+    buffer.writeBigUInt64LE(BigInt(parent), OUT_HEADER_SIZE);
+    buffer.writeUInt32LE(name.length, OUT_HEADER_SIZE + 8);
+    name.copy(buffer, OUT_HEADER_SIZE + 16);
+    return buffer;
+  }
+
+  private init(unique: bigint, r: RequestReader): void {
+    const major = r.u32();
+    const minor = r.u32();
+    const readahead = r.u32();
+    const offered = r.u32();
+    if (major !== FUSE_KERNEL_VERSION || minor < FUSE_MIN_MINOR_VERSION) {
+      this.onDefect(
+        new FuseError(EIO, `kernel speaks FUSE ${major}.${minor}, 7.${FUSE_MIN_MINOR_VERSION} is needed`),
+        Opcode.INIT,
+      );
+      return this.refuse(unique, 71); // EPROTO
+    }
+    const o = this.options;
+    const wanted =
+      FUSE_ASYNC_READ |
+      FUSE_BIG_WRITES |
+      FUSE_ATOMIC_O_TRUNC |
+      FUSE_DONT_MASK |
+      FUSE_PARALLEL_DIROPS |
+      FUSE_MAX_PAGES |
+      (o.readdirPlus === false ? 0 : FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO) |
+      (o.writebackCache === true ? FUSE_WRITEBACK_CACHE : 0) |
+      (o.posixLocks === true ? FUSE_POSIX_LOCKS : 0) |
+      (o.flock === true ? FUSE_FLOCK_LOCKS : 0);
+    const maxWrite = o.maxWriteBytes ?? 1 << 20;
+    const maxBackground = o.maxBackground ?? 64;
+    const buffer = Buffer.alloc(OUT_HEADER_SIZE + 64);
+    const at = OUT_HEADER_SIZE;
+    buffer.writeUInt32LE(FUSE_KERNEL_VERSION, at);
+    buffer.writeUInt32LE(Math.min(minor, FUSE_KERNEL_MINOR_VERSION), at + 4);
+    buffer.writeUInt32LE(Math.min(readahead, o.maxReadaheadBytes ?? readahead), at + 8);
+    buffer.writeUInt32LE((wanted & offered) >>> 0, at + 12);
+    buffer.writeUInt16LE(maxBackground, at + 16);
+    buffer.writeUInt16LE(Math.floor((maxBackground * 3) / 4), at + 18);
+    buffer.writeUInt32LE(maxWrite, at + 20);
+    buffer.writeUInt32LE(1_000_000_000, at + 24); // times have whole seconds
+    buffer.writeUInt16LE(Math.ceil(maxWrite / 4096), at + 28);
+    this.initialized = true;
+    this.succeed(unique, buffer);
+  }
+
+  private interrupt(r: RequestReader): void {
+    this.waiting.get(r.u64())?.abort(new FuseError(EINTR));
+  }
+
+  private succeed(unique: bigint, answer: Answer): void {
+    this.waiting.delete(unique);
+    if (answer === NO_ANSWER) return;
+    const parts =
+      answer === undefined ? [Buffer.alloc(OUT_HEADER_SIZE)] : Buffer.isBuffer(answer) ? [answer] : [...answer];
+    let total = 0;
+    for (const part of parts) total += part.length;
+    writeHeader(parts[0] as Buffer, total, unique, 0);
+    this.send(parts);
+  }
+
+  private fail(unique: bigint, opcode: number, error: unknown): void {
+    this.waiting.delete(unique);
+    if (!(error instanceof FuseError)) this.onDefect(error, opcode);
+    if (NEVER_ANSWERED.has(opcode)) return;
+    this.refuse(unique, error instanceof FuseError ? error.errno : EIO);
+  }
+
+  private refuse(unique: bigint, errno: number): void {
+    const buffer = Buffer.alloc(OUT_HEADER_SIZE);
+    writeHeader(buffer, OUT_HEADER_SIZE, unique, errno);
+    this.send([buffer]);
+  }
+}
+
+function writeNotify(buffer: Buffer, code: number): void {
+  buffer.writeUInt32LE(buffer.length, 0);
+  buffer.writeInt32LE(code, 4);
+  buffer.writeBigUInt64LE(0n, 8);
+}
