@@ -87,8 +87,18 @@ function sourceOf(request: ReturnType<typeof MATOCS_REPLICATE.decode>): Replicat
 }
 
 const handlers = new Map<number, Handler>([
-  simple(MATOCS_CREATE, CSTOMA_CREATE, (r) => r.chunkid, (store, r) => store.create(r.chunkid, r.version)),
-  simple(MATOCS_DELETE, CSTOMA_DELETE, (r) => r.chunkid, (store, r) => store.delete(r.chunkid, r.version)),
+  simple(
+    MATOCS_CREATE,
+    CSTOMA_CREATE,
+    (r) => r.chunkid,
+    (store, r) => store.create(r.chunkid, r.version),
+  ),
+  simple(
+    MATOCS_DELETE,
+    CSTOMA_DELETE,
+    (r) => r.chunkid,
+    (store, r) => store.delete(r.chunkid, r.version),
+  ),
   simple(
     MATOCS_SET_VERSION,
     CSTOMA_SET_VERSION,

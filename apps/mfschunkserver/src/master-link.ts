@@ -104,7 +104,15 @@ export class MasterLink {
   async reconfigure(config: ChunkserverConfig): Promise<void> {
     const before = this.config;
     this.config = config;
-    const keys = ['masterHost', 'masterPort', 'bindHost', 'masterTimeoutS', 'authCode', 'listenHost', 'listenPort'] as const;
+    const keys = [
+      'masterHost',
+      'masterPort',
+      'bindHost',
+      'masterTimeoutS',
+      'authCode',
+      'listenHost',
+      'listenPort',
+    ] as const;
     if (keys.some((key) => before[key] !== config[key])) {
       this.address = undefined;
       this.leave();
@@ -275,7 +283,11 @@ export class MasterLink {
     if (authCode === undefined) throw new Error('the master asks for AUTH_CODE, none is configured');
     if (this.challenge !== undefined) throw new Error('the master asks for AUTH_CODE again');
     this.challenge = Buffer.from(random);
-    const digest = createHash('md5').update(random.subarray(0, 16)).update(authCode).update(random.subarray(16)).digest();
+    const digest = createHash('md5')
+      .update(random.subarray(0, 16))
+      .update(authCode)
+      .update(random.subarray(16))
+      .digest();
     this.sendBegin(digest);
   }
 

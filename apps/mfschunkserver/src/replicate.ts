@@ -112,7 +112,8 @@ async function pull(
 }
 
 function checkBlocks(frame: Frame, source: ReplicationSource): number {
-  if (frame.type !== CSTOAN_CHUNK_BLOCKS.type || frame.payload.length !== 15) throw new SourceError(MFS_ERROR_DISCONNECTED);
+  if (frame.type !== CSTOAN_CHUNK_BLOCKS.type || frame.payload.length !== 15)
+    throw new SourceError(MFS_ERROR_DISCONNECTED);
   const answer = CSTOAN_CHUNK_BLOCKS.decode(frame.payload);
   if (answer.status !== StoreStatus.OK) throw new SourceError(answer.status);
   if (answer.chunkid !== source.chunkid) throw new SourceError(MFS_ERROR_WRONGCHUNKID);

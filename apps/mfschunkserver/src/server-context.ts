@@ -26,7 +26,10 @@ export interface ServerInfo {
 
 /** IPv4 address as u32. */
 export function ipToNumber(address: string): number {
-  const parts = address.replace(/^::ffff:/, '').split('.').map(Number);
+  const parts = address
+    .replace(/^::ffff:/, '')
+    .split('.')
+    .map(Number);
   if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return 0;
   return parts.reduce((sum, part) => sum * 256 + part, 0);
 }

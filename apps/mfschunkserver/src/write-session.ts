@@ -93,7 +93,9 @@ export class WriteSession implements Session {
           CLTOCS_WRITE.encode({ variant: 'withProtocol', protocolid: 1, chunkid, version, chain: others }),
         );
       } catch (error) {
-        this.owner.context.services.log.info(`chain to ${ipToText(first.ip)}:${first.port}: ${(error as Error).message}`);
+        this.owner.context.services.log.info(
+          `chain to ${ipToText(first.ip)}:${first.port}: ${(error as Error).message}`,
+        );
         return this.refuse(MFS_ERROR_CANTCONNECT);
       }
     }

@@ -1,0 +1,234 @@
+import { randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  openSync,
+  writeSync,
+  closeSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+import { type Daemon, type Implementation, Lab } from '../harness/lab.js';
+import { eventually } from '../harness/processes.js';
+
+const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.106', a: '10.1.1.1', b: '10.1.1.2', c: '10.1.1.3', cl: '10.1.1.111' };
+
+type Chunkserver = Daemon & { folders: string[] };
+
+/** Paths of all chunk files of a data folder. */
+function chunkFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.mfs'))
+    .map((name) => join(folder, name));
+}
+
+/** Our chunkserver at a C master with a C client, beside C chunkservers. */
+describe('our chunkserver in a C cluster', () => {
+  let lab: Lab;
+  let master: string;
+  let dir: string;
+  const servers = new Map<string, Chunkserver>();
+
+  const server = (host: string): Chunkserver => {
+    const one = servers.get(host);
+    if (one === undefined) throw new Error(`no chunkserver on ${host}`);
+    return one;
+  };
+
+  async function start(host: string, implementation: Implementation, keepData = false): Promise<void> {
+    servers.set(host, await lab.chunkserver(host, master, { implementation, name: `cs-${host}`, keepData }));
+  }
+
+  async function client(...args: string[]): Promise<string> {
+    return (await lab.on('cl', args[0] as string, args.slice(1))).stdout;
+  }
+
+  /** Hosts that hold valid copies of the first chunk of a file. */
+  async function copies(file: string): Promise<string[]> {
+    const text = await client('mfsfileinfo', file);
+    const first = text.split(/chunk 1:/)[0] ?? '';
+    return [...first.matchAll(/: (\S+):9422 \(status:VALID\)/g)].map((match) => match[1] as string).sort();
+  }
+
+  async function remount(): Promise<void> {
+    await lab.unmount(dir);
+    ({ dir } = await lab.mount('cl', master, { implementation: 'c' }));
+  }
+
+  async function chunkTool(host: string): Promise<void> {
+    for (const folder of server(host).folders) {
+      const files = chunkFiles(folder);
+      expect(files.length).toBeGreaterThan(0);
+      await lab.on(host, 'mfschunktool', ['-e', ...files]);
+    }
+  }
+
+  beforeAll(async () => {
+    lab = await Lab.create(HOSTS);
+    await lab.master('m1', { implementation: 'c', config: { REPLICATIONS_DELAY_INIT: 0 } });
+    master = lab.address('m1');
+    await start('a', 'wapiti');
+    await start('b', 'c');
+    await lab.waitChunkservers(master, 2);
+    ({ dir } = await lab.mount('cl', master, { implementation: 'c' }));
+    await client('mfssetgoal', '2', dir);
+  });
+
+  afterAll(async () => {
+    await lab?.destroy();
+  }, 180_000);
+
+  it('stores a file in chains through both kinds, and the C tool finds our chunks in order', async () => {
+    const content = randomBytes(150 * 1024 * 1024 + 12_345);
+    writeFileSync(join(dir, 'big'), content);
+    await remount();
+    expect(readFileSync(join(dir, 'big')).equals(content)).toBe(true);
+    expect(await copies(join(dir, 'big'))).toEqual([HOSTS.a, HOSTS.b]);
+    await chunkTool('a');
+  });
+
+  it('rewrites, cuts, appends and snapshots', async () => {
+    const model = randomBytes(400_000);
+    const file = join(dir, 'changing');
+    writeFileSync(file, model);
+    const fd = openSync(file, 'r+');
+    for (const at of [0, 1, 65_530, 65_536, 131_000, 399_990]) {
+      const part = randomBytes(9);
+      writeSync(fd, part, 0, part.length, at);
+      part.copy(model, at);
+    }
+    closeSync(fd);
+    await client('mfsmakesnapshot', file, join(dir, 'snapshot'));
+    truncateSync(file, 66_000);
+    writeFileSync(join(dir, 'snapshot'), 'tail', { flag: 'a' });
+    truncateSync(join(dir, 'snapshot'), 390_000);
+    await remount();
+    expect(readFileSync(file).equals(model.subarray(0, 66_000))).toBe(true);
+    expect(readFileSync(join(dir, 'snapshot')).equals(model.subarray(0, 390_000))).toBe(true);
+    await chunkTool('a');
+  });
+
+  it('is source and destination of replication with a C chunkserver', async () => {
+    await start('c', 'c');
+    await lab.waitChunkservers(master, 3);
+    const content = randomBytes(3_000_000);
+    writeFileSync(join(dir, 'spread'), content);
+    await client('mfssetgoal', '3', join(dir, 'spread'));
+    await eventually('three copies', async () => (await copies(join(dir, 'spread'))).length === 3, 60_000, 500);
+    // Alone on our server, then pulled from there by C servers.
+    await server('b').process.stop();
+    await server('c').process.stop();
+    await lab.waitChunkservers(master, 1);
+    const alone = randomBytes(2_000_000);
+    writeFileSync(join(dir, 'alone'), alone);
+    await eventually('one copy on ours', async () => (await copies(join(dir, 'alone'))).join() === HOSTS.a);
+    await start('b', 'c', true);
+    await eventually(
+      'pulled by C',
+      async () => (await copies(join(dir, 'alone'))).join() === `${HOSTS.a},${HOSTS.b}`,
+      60_000,
+      500,
+    );
+    // And a chunk that only C servers have, pulled by ours.
+    await server('a').process.stop();
+    await start('c', 'c', true);
+    const theirs = randomBytes(2_000_000);
+    await lab.waitChunkservers(master, 2);
+    writeFileSync(join(dir, 'theirs'), theirs);
+    await client('mfssetgoal', '3', join(dir, 'theirs'));
+    await start('a', 'wapiti', true);
+    await eventually('pulled by ours', async () => (await copies(join(dir, 'theirs'))).includes(HOSTS.a), 60_000, 500);
+    await server('b').process.stop();
+    await server('c').process.stop();
+    await remount();
+    expect(readFileSync(join(dir, 'theirs')).equals(theirs)).toBe(true);
+    expect(readFileSync(join(dir, 'alone')).equals(alone)).toBe(true);
+    expect(readFileSync(join(dir, 'spread')).equals(content)).toBe(true);
+    await start('b', 'c', true);
+    await lab.waitChunkservers(master, 2);
+  }, 240_000);
+
+  it('swaps a data folder with the C chunkserver, in both directions', async () => {
+    const before = readFileSync(join(dir, 'alone'));
+    const [a, b] = [server('a'), server('b')];
+    await a.process.stop();
+    await b.process.stop();
+    expect(existsSync(join(a.folders[0] as string, '.chunkdb'))).toBe(true);
+    await start('a', 'c', true);
+    await start('b', 'wapiti', true);
+    await lab.waitChunkservers(master, 2);
+    await eventually('both copies', async () => (await copies(join(dir, 'alone'))).length === 2);
+    await remount();
+    expect(readFileSync(join(dir, 'alone')).equals(before)).toBe(true);
+    writeFileSync(join(dir, 'alone'), 'after the swap', { flag: 'a' });
+    await remount();
+    expect(readFileSync(join(dir, 'alone')).equals(Buffer.concat([before, Buffer.from('after the swap')]))).toBe(true);
+    await server('b').process.stop();
+    await chunkTool('b');
+    await server('a').process.stop();
+    await start('a', 'wapiti', true);
+    await start('b', 'c', true);
+    await lab.waitChunkservers(master, 2);
+  }, 120_000);
+
+  it('lets the writer go on when our server dies in the middle of a chain', async () => {
+    const content = randomBytes(120 * 1024 * 1024);
+    const fd = openSync(join(dir, 'survivor'), 'w');
+    const step = 1024 * 1024;
+    for (let at = 0; at < content.length; at += step) {
+      if (at === 40 * step) await server('a').process.kill();
+      writeSync(fd, content, at, step, at);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    closeSync(fd);
+    await start('a', 'wapiti', true);
+    await lab.waitChunkservers(master, 2);
+    await remount();
+    expect(readFileSync(join(dir, 'survivor')).equals(content)).toBe(true);
+  }, 120_000);
+
+  it('finds a damaged block, and the master repairs the copy from another server', async () => {
+    const content = randomBytes(200_000);
+    writeFileSync(join(dir, 'damage'), content);
+    await eventually('two copies', async () => (await copies(join(dir, 'damage'))).length === 2, 60_000, 200);
+    const id = /chunk 0: ([0-9A-F]{16})_/.exec(await client('mfsfileinfo', join(dir, 'damage')))?.[1] as string;
+    const file = chunkFiles(server('a').folders[0] as string).find((name) => name.includes(id)) as string;
+    const chunk = openSync(file, 'r+');
+    writeSync(chunk, 'damage', 8192 + 70_000);
+    closeSync(chunk);
+    // mfscsstatus-like queries do not read blocks; a reader does.
+    await remount();
+    const before = statSync(file).ino;
+    await eventually(
+      'a good copy again',
+      async () => {
+        await remount();
+        expect(readFileSync(join(dir, 'damage')).equals(content)).toBe(true);
+        const now = chunkFiles(server('a').folders[0] as string).find((name) => name.includes(id));
+        return now !== undefined && statSync(now).ino !== before && (await copies(join(dir, 'damage'))).length === 2;
+      },
+      60_000,
+      500,
+    );
+    await chunkTool('a');
+  }, 120_000);
+
+  it('refuses a master of another file system and overwrites nothing', async () => {
+    const a = server('a');
+    await a.process.stop();
+    const metaid = readFileSync(join(a.folders[0] as string, '.metaid'));
+    const identity = readFileSync(join(a.dataDir, 'chunkserverid.mfs'));
+    const files = chunkFiles(a.folders[0] as string).sort();
+    await lab.master('m2', { implementation: 'c' });
+    const stranger = await lab.chunkserver('a', HOSTS.m2, { implementation: 'wapiti', name: 'cs-a' });
+    expect(await stranger.process.waitExit()).toBe(1);
+    expect(stranger.process.output).toContain('wrong master');
+    expect(readFileSync(join(a.folders[0] as string, '.metaid'))).toEqual(metaid);
+    expect(readFileSync(join(a.dataDir, 'chunkserverid.mfs'))).toEqual(identity);
+    expect(chunkFiles(a.folders[0] as string).sort()).toEqual(files);
+  });
+});
