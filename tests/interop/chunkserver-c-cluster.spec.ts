@@ -69,7 +69,7 @@ describe('our chunkserver in a C cluster', () => {
 
   beforeAll(async () => {
     lab = await Lab.create(HOSTS);
-    await lab.master('m1', { implementation: 'c', config: { REPLICATIONS_DELAY_INIT: 0 } });
+    await lab.master('m1', { implementation: 'c', config: { REPLICATIONS_DELAY_INIT: 0, CHUNKS_LOOP_MIN_TIME: 60 } });
     master = lab.address('m1');
     await start('a', 'wapiti');
     await start('b', 'c');
@@ -107,7 +107,7 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'snapshot'), 'tail', { flag: 'a' });
     truncateSync(join(dir, 'snapshot'), 390_000);
     await remount();
-    expect(readFileSync(file).equals(model.subarray(0, 66_000))).toBe(true);
+    expect(readFileSync(join(dir, 'changing')).equals(model.subarray(0, 66_000))).toBe(true);
     expect(readFileSync(join(dir, 'snapshot')).equals(model.subarray(0, 390_000))).toBe(true);
     await chunkTool('a');
   });
@@ -119,9 +119,9 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'spread'), content);
     await client('mfssetgoal', '3', join(dir, 'spread'));
     await eventually('three copies', async () => (await copies(join(dir, 'spread'))).length === 3, 60_000, 500);
-    // Alone on our server, then pulled from there by C servers.
-    await server('b').process.stop();
-    await server('c').process.stop();
+    // Alone on our server, then pulled from there by C. Killed: after a graceful leave the master waits with replication.
+    await server('b').process.kill();
+    await server('c').process.kill();
     await lab.waitChunkservers(master, 1);
     const alone = randomBytes(2_000_000);
     writeFileSync(join(dir, 'alone'), alone);
@@ -130,27 +130,25 @@ describe('our chunkserver in a C cluster', () => {
     await eventually(
       'pulled by C',
       async () => (await copies(join(dir, 'alone'))).join() === `${HOSTS.a},${HOSTS.b}`,
-      60_000,
+      100_000,
       500,
     );
-    // And a chunk that only C servers have, pulled by ours.
-    await server('a').process.stop();
-    await start('c', 'c', true);
+    // And a chunk that only C has, pulled by ours.
+    await server('a').process.kill();
+    await eventually('ours is gone', async () => (await copies(join(dir, 'alone'))).join() === HOSTS.b);
     const theirs = randomBytes(2_000_000);
-    await lab.waitChunkservers(master, 2);
     writeFileSync(join(dir, 'theirs'), theirs);
-    await client('mfssetgoal', '3', join(dir, 'theirs'));
+    await eventually('one copy on C', async () => (await copies(join(dir, 'theirs'))).join() === HOSTS.b);
     await start('a', 'wapiti', true);
-    await eventually('pulled by ours', async () => (await copies(join(dir, 'theirs'))).includes(HOSTS.a), 60_000, 500);
-    await server('b').process.stop();
-    await server('c').process.stop();
+    await eventually('pulled by ours', async () => (await copies(join(dir, 'theirs'))).includes(HOSTS.a), 100_000, 500);
+    await server('b').process.kill();
     await remount();
     expect(readFileSync(join(dir, 'theirs')).equals(theirs)).toBe(true);
     expect(readFileSync(join(dir, 'alone')).equals(alone)).toBe(true);
     expect(readFileSync(join(dir, 'spread')).equals(content)).toBe(true);
     await start('b', 'c', true);
     await lab.waitChunkservers(master, 2);
-  }, 240_000);
+  }, 300_000);
 
   it('swaps a data folder with the C chunkserver, in both directions', async () => {
     const before = readFileSync(join(dir, 'alone'));
