@@ -1,0 +1,179 @@
+import { TYPE_DIRECTORY, TYPE_FILE, TYPE_SUSTAINED, TYPE_SYMLINK, TYPE_TRASH } from '@wapiti-fs/protocol';
+import { ByteArena, ChunkListArena } from './arena.js';
+import { Column, f64Column, u16Column, u32Column, u8Column } from './paged.js';
+
+export const NODE_HAS_XATTR = 1;
+export const NODE_HAS_ACCESS_ACL = 2;
+export const NODE_HAS_DEFAULT_ACL = 4;
+
+export const isFileType = (type: number): boolean =>
+  type === TYPE_FILE || type === TYPE_TRASH || type === TYPE_SUSTAINED;
+
+/**
+ * Inodes, indexed by inode number itself: numbers are allocated lowest first (spec 08 §5.2), so the columns stay dense.
+ * `type` 0 = no such node. Times in seconds, trash time in hours, lengths in bytes.
+ */
+export class NodeTable {
+  readonly type: Column = u8Column();
+  readonly sclass: Column = u8Column();
+  readonly eattr: Column = u8Column();
+  readonly winattr: Column = u8Column();
+  /** NODE_HAS_* bits, kept by the xattr and ACL tables. */
+  readonly flags: Column = u8Column();
+  /** Goal factor with which the file is counted in realsize sums (spec 09 §18.2). */
+  readonly goalFactor: Column = u8Column();
+  readonly mode: Column = u16Column();
+  readonly trashtime: Column = u16Column();
+  readonly uid: Column = u32Column();
+  readonly gid: Column = u32Column();
+  readonly atime: Column = u32Column();
+  readonly mtime: Column = u32Column();
+  readonly ctime: Column = u32Column();
+  /** Edges with a parent; directories 2 + subdirectories. */
+  readonly nlink: Column = u32Column();
+  /** Newest edge to this node (also the detached one), 0 = none. */
+  readonly firstParentEdge: Column = u32Column();
+  /** Files: bytes. */
+  readonly length: Column = f64Column();
+  /** Directory: first (newest) child edge. File: chunk list. Symlink: target. Device: rdev. */
+  private readonly first: Column = u32Column();
+  /** Directory: last child edge. File: chunk list entries. Symlink: target bytes. */
+  private readonly second: Column = u32Column();
+  private readonly strings = new ByteArena();
+  private readonly lists = new ChunkListArena();
+
+  /** Highest inode number ever used (image field). */
+  maxInode = 0;
+  count = 0;
+  /** Nodes of type directory / of the file types. */
+  directoryCount = 0;
+  fileCount = 0;
+
+  exists(inode: number): boolean {
+    return this.type.get(inode) !== 0;
+  }
+
+  isDirectory(inode: number): boolean {
+    return this.type.get(inode) === TYPE_DIRECTORY;
+  }
+
+  isFile(inode: number): boolean {
+    return isFileType(this.type.get(inode));
+  }
+
+  /** Makes a zeroed node. */
+  create(inode: number, type: number): void {
+    this.count++;
+    if (type === TYPE_DIRECTORY) this.directoryCount++;
+    if (isFileType(type)) this.fileCount++;
+    this.type.set(inode, type);
+    for (const column of [
+      this.sclass,
+      this.eattr,
+      this.winattr,
+      this.flags,
+      this.goalFactor,
+      this.mode,
+      this.trashtime,
+      this.uid,
+      this.gid,
+      this.atime,
+      this.mtime,
+      this.ctime,
+      this.nlink,
+      this.firstParentEdge,
+      this.length,
+      this.first,
+      this.second,
+    ])
+      column.set(inode, 0);
+    if (type === TYPE_DIRECTORY) this.nlink.set(inode, 2);
+    if (inode > this.maxInode) this.maxInode = inode;
+  }
+
+  remove(inode: number): void {
+    const type = this.type.get(inode);
+    if (type === 0) return;
+    if (isFileType(type)) this.resizeChunks(inode, 0);
+    if (type === TYPE_SYMLINK) this.setSymlink(inode, Buffer.alloc(0));
+    this.count--;
+    if (type === TYPE_DIRECTORY) this.directoryCount--;
+    if (isFileType(type)) this.fileCount--;
+    this.type.set(inode, 0);
+  }
+
+  firstChild(directory: number): number {
+    return this.first.get(directory);
+  }
+  setFirstChild(directory: number, edge: number): void {
+    this.first.set(directory, edge);
+  }
+  lastChild(directory: number): number {
+    return this.second.get(directory);
+  }
+  setLastChild(directory: number, edge: number): void {
+    this.second.set(directory, edge);
+  }
+
+  rdev(inode: number): number {
+    return this.first.get(inode);
+  }
+  setRdev(inode: number, rdev: number): void {
+    this.first.set(inode, rdev);
+  }
+
+  /** A copy of the target. */
+  symlink(inode: number): Buffer {
+    return Buffer.from(this.strings.view(this.first.get(inode), this.second.get(inode)));
+  }
+  symlinkLength(inode: number): number {
+    return this.second.get(inode);
+  }
+  setSymlink(inode: number, target: Uint8Array): void {
+    if (this.first.get(inode) !== 0) this.strings.release(this.first.get(inode), this.second.get(inode));
+    this.first.set(inode, target.length === 0 ? 0 : this.strings.store(target));
+    this.second.set(inode, target.length);
+  }
+
+  /** Entries of the chunk list (may end in zeros after a failed write; images drop those). */
+  chunkCount(inode: number): number {
+    return this.second.get(inode);
+  }
+  /** Chunk id at `index`; 0 = hole or beyond the list. */
+  chunkAt(inode: number, index: number): number {
+    return index < this.second.get(inode) ? this.lists.get(this.first.get(inode), index) : 0;
+  }
+  /** Sets an entry inside the list; references are the caller's business. */
+  setChunkAt(inode: number, index: number, chunkId: number): void {
+    if (index < this.second.get(inode)) this.lists.set(this.first.get(inode), index, chunkId);
+  }
+  /** Cuts or extends (with holes) the list to `entries`. */
+  resizeChunks(inode: number, entries: number): void {
+    const ref = this.first.get(inode);
+    const old = this.second.get(inode);
+    if (entries === old) return;
+    const sameCapacity = old > 0 && entries > 0 && ChunkListArena.capacity(old) === ChunkListArena.capacity(entries);
+    if (sameCapacity) {
+      for (let i = entries; i < old; i++) this.lists.set(ref, i, 0);
+    } else {
+      const fresh = entries === 0 ? 0 : this.lists.allocate(entries);
+      for (let i = 0; i < Math.min(old, entries); i++) this.lists.set(fresh, i, this.lists.get(ref, i));
+      if (old > 0) this.lists.release(ref, old);
+      this.first.set(inode, fresh);
+    }
+    this.second.set(inode, entries);
+  }
+  /** Non-zero entries: pairs in ascending index. */
+  *chunks(inode: number): Generator<{ index: number; chunkId: number }> {
+    const count = this.chunkCount(inode);
+    for (let index = 0; index < count; index++) {
+      const chunkId = this.chunkAt(inode, index);
+      if (chunkId !== 0) yield { index, chunkId };
+    }
+  }
+
+  /** All inode numbers in use, ascending. */
+  *inodes(): Generator<number> {
+    for (let inode = 1; inode <= this.maxInode; inode++) if (this.type.get(inode) !== 0) yield inode;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Columns of numbers in fixed-size pages outside the JavaScript heap. A page is made when an index in it is first written, so a
+ * column may be sparse; an index never written reads as 0. Growing never copies old pages (no pause, no doubling of memory).
+ */
+const PAGE_BITS = 14;
+const PAGE_SIZE = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE_SIZE - 1;
+
+type NumberArray = Uint8Array | Uint16Array | Uint32Array | Float64Array;
+
+export class Column {
+  private readonly pages: (NumberArray | undefined)[] = [];
+
+  constructor(private readonly makePage: (entries: number) => NumberArray) {}
+
+  get(index: number): number {
+    return this.pages[index >>> PAGE_BITS]?.[index & PAGE_MASK] ?? 0;
+  }
+
+  set(index: number, value: number): void {
+    const pageIndex = index >>> PAGE_BITS;
+    let page = this.pages[pageIndex];
+    if (page === undefined) {
+      if (value === 0) return;
+      page = this.makePage(PAGE_SIZE);
+      this.pages[pageIndex] = page;
+    }
+    page[index & PAGE_MASK] = value;
+  }
+
+  add(index: number, difference: number): void {
+    this.set(index, this.get(index) + difference);
+  }
+
+  /** Bytes held by the pages made so far. */
+  get memoryBytes(): number {
+    return this.pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
+  }
+}
+
+export const u8Column = (): Column => new Column((n) => new Uint8Array(n));
+export const u16Column = (): Column => new Column((n) => new Uint16Array(n));
+export const u32Column = (): Column => new Column((n) => new Uint32Array(n));
+/** Integers up to 2^53-1. */
+export const f64Column = (): Column => new Column((n) => new Float64Array(n));
+
+/** Numbers of the slots of a table: lowest-overhead reuse, last freed first. Slot 0 is never given out (it means "none"). */
+export class Slots {
+  private readonly nextFree = u32Column();
+  private firstFree = 0;
+  private top = 1;
+  /** Slots in use. */
+  count = 0;
+
+  allocate(): number {
+    this.count++;
+    if (this.firstFree !== 0) {
+      const slot = this.firstFree;
+      this.firstFree = this.nextFree.get(slot);
+      return slot;
+    }
+    return this.top++;
+  }
+
+  release(slot: number): void {
+    this.count--;
+    this.nextFree.set(slot, this.firstFree);
+    this.firstFree = slot;
+  }
+
+  /** One more than the highest slot ever used. */
+  get end(): number {
+    return this.top;
+  }
+}

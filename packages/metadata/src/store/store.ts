@@ -1,0 +1,89 @@
+import { DEFAULT_SCLASS, DEFAULT_TRASHTIME_HOURS, MFS_ROOT_ID, TYPE_DIRECTORY } from '@wapiti-fs/protocol';
+import { ChunkTable } from './chunks.js';
+import { EdgeTable } from './edges.js';
+import { FreeInodes } from './free-inodes.js';
+import { NODE_HAS_ACCESS_ACL, NODE_HAS_DEFAULT_ACL, NODE_HAS_XATTR, NodeTable } from './nodes.js';
+import { StatsTable } from './stats.js';
+import { ACL_ACCESS, aclKey, type Acl, goalClass, Tables } from './tables.js';
+
+/**
+ * Everything an image holds, and what is derived from it. Reading is free for all; only `ops/apply` and the image reader write.
+ * An image reader fills the tables and calls {@link MetadataStore.deriveAll} at the end.
+ */
+export class MetadataStore {
+  /** Number of the next change (header of the image). */
+  version = 1;
+  /** Identity of the instance, 0 = none yet. */
+  metaid = 0n;
+  readonly nodes = new NodeTable();
+  readonly edges = new EdgeTable(this.nodes);
+  readonly chunks = new ChunkTable();
+  readonly tables = new Tables();
+  readonly stats = new StatsTable(this.nodes, this.edges);
+  readonly freeInodes = new FreeInodes((inode) => this.nodes.exists(inode));
+
+  constructor() {
+    for (let goal = 1; goal <= 9; goal++) this.tables.sclasses.set(goal, goalClass(goal));
+  }
+
+  /** The empty file system of spec 07 §7; `now` (s) becomes the times of the root. */
+  static empty(now: number): MetadataStore {
+    const store = new MetadataStore();
+    const { nodes } = store;
+    nodes.create(MFS_ROOT_ID, TYPE_DIRECTORY);
+    nodes.mode.set(MFS_ROOT_ID, 0o777);
+    nodes.sclass.set(MFS_ROOT_ID, DEFAULT_SCLASS);
+    nodes.trashtime.set(MFS_ROOT_ID, DEFAULT_TRASHTIME_HOURS);
+    for (const column of [nodes.atime, nodes.mtime, nodes.ctime]) column.set(MFS_ROOT_ID, now);
+    return store;
+  }
+
+  /** max(keep, arch) copies of a class; 1 for an undefined class (spec 09 §15.3). */
+  goalFactor(sclass: number): number {
+    const definition = this.tables.sclasses.get(sclass);
+    return definition === undefined ? 1 : Math.max(definition.keep.length, definition.arch.length);
+  }
+
+  acl(inode: number, type: number): Acl | undefined {
+    return this.tables.acls.get(aclKey(inode, type));
+  }
+
+  setAcl(inode: number, type: number, acl: Acl | undefined): void {
+    const flag = type === ACL_ACCESS ? NODE_HAS_ACCESS_ACL : NODE_HAS_DEFAULT_ACL;
+    const flags = this.nodes.flags.get(inode);
+    if (acl === undefined) this.tables.acls.delete(aclKey(inode, type));
+    else this.tables.acls.set(aclKey(inode, type), acl);
+    this.nodes.flags.set(inode, acl === undefined ? flags & ~flag : flags | flag);
+  }
+
+  /** Replaces all attributes of an inode (newest first); none = removed. */
+  setXattrs(inode: number, attributes: { name: Buffer; value: Buffer }[]): void {
+    const flags = this.nodes.flags.get(inode);
+    if (attributes.length === 0) this.tables.xattrs.delete(inode);
+    else this.tables.xattrs.set(inode, attributes);
+    this.nodes.flags.set(inode, attributes.length === 0 ? flags & ~NODE_HAS_XATTR : flags | NODE_HAS_XATTR);
+  }
+
+  /** Computes everything that images do not hold: chunk references, goal factors, directory statistics (spec 07 §4). */
+  deriveAll(): void {
+    const { nodes, edges, chunks, stats } = this;
+    const directories: number[] = [];
+    for (const inode of nodes.inodes()) {
+      if (nodes.isDirectory(inode)) stats.clear(inode);
+      if (!nodes.isFile(inode)) continue;
+      nodes.goalFactor.set(inode, this.goalFactor(nodes.sclass.get(inode)));
+      for (const { chunkId } of nodes.chunks(inode)) {
+        const slot = chunks.find(chunkId);
+        if (slot !== 0) chunks.addReference(slot, nodes.sclass.get(inode));
+      }
+    }
+    if (nodes.isDirectory(MFS_ROOT_ID)) directories.push(MFS_ROOT_ID);
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      for (const edge of edges.childEdges(directory)) {
+        const child = edges.child(edge);
+        stats.add(directory, stats.contribution(child), 1);
+        if (nodes.isDirectory(child)) directories.push(child);
+      }
+    }
+  }
+}
