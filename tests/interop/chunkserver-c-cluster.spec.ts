@@ -118,7 +118,7 @@ describe('our chunkserver in a C cluster', () => {
     const content = randomBytes(3_000_000);
     writeFileSync(join(dir, 'spread'), content);
     await client('mfssetgoal', '3', join(dir, 'spread'));
-    await eventually('three copies', async () => (await copies(join(dir, 'spread'))).length === 3, 60_000, 500);
+    await eventually('three copies', async () => (await copies(join(dir, 'spread'))).length === 3, 150_000, 500);
     // Alone on our server, then pulled from there by C. Killed: after a graceful leave the master waits with replication.
     await server('b').process.kill();
     await server('c').process.kill();
@@ -130,7 +130,7 @@ describe('our chunkserver in a C cluster', () => {
     await eventually(
       'pulled by C',
       async () => (await copies(join(dir, 'alone'))).join() === `${HOSTS.a},${HOSTS.b}`,
-      100_000,
+      150_000,
       500,
     );
     // And a chunk that only C has, pulled by ours.
@@ -140,7 +140,7 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'theirs'), theirs);
     await eventually('one copy on C', async () => (await copies(join(dir, 'theirs'))).join() === HOSTS.b);
     await start('a', 'wapiti', true);
-    await eventually('pulled by ours', async () => (await copies(join(dir, 'theirs'))).includes(HOSTS.a), 100_000, 500);
+    await eventually('pulled by ours', async () => (await copies(join(dir, 'theirs'))).includes(HOSTS.a), 150_000, 500);
     await server('b').process.kill();
     await remount();
     expect(readFileSync(join(dir, 'theirs')).equals(theirs)).toBe(true);

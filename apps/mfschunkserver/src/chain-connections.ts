@@ -1,5 +1,5 @@
 /** Connections to other chunkservers: opened with growing patience, kept for reuse after a clean session (spec 04 §3.4, §6.1). */
-import { ANTOAN_NOP } from '@wapiti-fs/protocol';
+import { ANTOAN_NOP, NOP_FRAME } from '@wapiti-fs/protocol';
 import type { Frame } from '@wapiti-fs/protocol';
 import type { ConnectOptions, FramedConnection, Network } from '@wapiti-fs/runtime';
 
@@ -52,7 +52,7 @@ export class ChainConnection {
   /** No user any more: kept alive, and closed by anything but a NOP. */
   rest(): void {
     this.receiver = undefined;
-    this.connection.setKeepalive({ nop: ANTOAN_NOP.encode({}), nopAfterMs: CACHED_NOP_MS });
+    this.connection.setKeepalive({ nop: NOP_FRAME, nopAfterMs: CACHED_NOP_MS });
   }
 
   /** The user wants to hear nothing more. */

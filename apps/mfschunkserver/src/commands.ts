@@ -52,10 +52,10 @@ async function run(context: CommandContext, name: string, work: () => Promise<nu
   }
 }
 
-/** A command answered with `chunkid status`. */
+/** A command answered with `chunkId status`. */
 function simple<T>(
   command: Message<T>,
-  answer: Message<{ chunkid: number; status: number }>,
+  answer: Message<{ chunkId: number; status: number }>,
   idOf: (request: T) => number,
   work: (store: ChunkStore, request: T) => Promise<void>,
 ): [number, Handler] {
@@ -64,64 +64,69 @@ function simple<T>(
     async (context, payload) => {
       const request = command.decode(payload);
       const status = await run(context, command.name, () => work(context.store, request));
-      return answer.encode({ chunkid: idOf(request), status });
+      return answer.encode({ chunkId: idOf(request), status });
     },
   ];
 }
 
 async function replicateCommand(context: CommandContext, payload: Buffer): Promise<Buffer> {
   const request = MATOCS_REPLICATE.decode(payload);
-  const { chunkid, version } = request;
+  const { chunkId, version } = request;
   const source = sourceOf(request);
   const status = await run(context, MATOCS_REPLICATE.name, async () =>
     source === undefined ? StoreStatus.EINVAL : replicate(context, source),
   );
-  if (status !== StoreStatus.OK) context.log.notice(`replication of chunk ${chunkid} ended with status ${status}`);
-  return CSTOMA_REPLICATE.encode({ chunkid, version, status });
+  if (status !== StoreStatus.OK) context.log.notice(`replication of chunk ${chunkId} ended with status ${status}`);
+  return CSTOMA_REPLICATE.encode({ chunkId, version, status });
 }
 
 function sourceOf(request: ReturnType<typeof MATOCS_REPLICATE.decode>): ReplicationSource | undefined {
   // The xor form is never sent by a 3.0.117 master (spec 04 §8.4).
   if (request.variant !== 'simple') return undefined;
-  return { chunkid: request.chunkid, version: request.version, host: ipToText(request.srcip), port: request.srcport };
+  return {
+    chunkId: request.chunkId,
+    version: request.version,
+    host: ipToText(request.sourceIp),
+    port: request.sourcePort,
+  };
 }
 
 const handlers = new Map<number, Handler>([
   simple(
     MATOCS_CREATE,
     CSTOMA_CREATE,
-    (r) => r.chunkid,
-    (store, r) => store.create(r.chunkid, r.version),
+    (r) => r.chunkId,
+    (store, r) => store.create(r.chunkId, r.version),
   ),
   simple(
     MATOCS_DELETE,
     CSTOMA_DELETE,
-    (r) => r.chunkid,
-    (store, r) => store.delete(r.chunkid, r.version),
+    (r) => r.chunkId,
+    (store, r) => store.delete(r.chunkId, r.version),
   ),
   simple(
     MATOCS_SET_VERSION,
     CSTOMA_SET_VERSION,
-    (r) => r.chunkid,
-    (store, r) => store.setVersion(r.chunkid, r.newversion, r.oldversion),
+    (r) => r.chunkId,
+    (store, r) => store.setVersion(r.chunkId, r.newVersion, r.oldVersion),
   ),
   simple(
     MATOCS_DUPLICATE,
     CSTOMA_DUPLICATE,
-    (r) => r.newchunkid,
-    (store, r) => store.duplicate(r.newchunkid, r.newchunkversion, r.oldchunkid, r.oldversion),
+    (r) => r.newChunkId,
+    (store, r) => store.duplicate(r.newChunkId, r.newVersion, r.oldChunkId, r.oldVersion),
   ),
   simple(
     MATOCS_TRUNCATE,
     CSTOMA_TRUNCATE,
-    (r) => r.chunkid,
-    (store, r) => store.truncate(r.chunkid, r.length, r.newversion, r.oldversion),
+    (r) => r.chunkId,
+    (store, r) => store.truncate(r.chunkId, r.length, r.newVersion, r.oldVersion),
   ),
   simple(
     MATOCS_DUPTRUNC,
     CSTOMA_DUPTRUNC,
-    (r) => r.newchunkid,
-    (store, r) => store.duplicate(r.newchunkid, r.newchunkversion, r.oldchunkid, r.oldversion, r.length),
+    (r) => r.newChunkId,
+    (store, r) => store.duplicate(r.newChunkId, r.newVersion, r.oldChunkId, r.oldVersion, r.length),
   ),
   [MATOCS_REPLICATE.type, replicateCommand],
   [ANTOCS_GET_CHUNK_BLOCKS.type, answerBlocks],

@@ -3,6 +3,7 @@ import { ChunkError, StoreStatus } from '@wapiti-fs/chunkstore';
 import {
   ANTOAN_BAD_COMMAND_SIZE,
   ANTOAN_NOP,
+  NOP_FRAME,
   ANTOAN_UNKNOWN_COMMAND,
   ANTOCS_GET_CHUNK_BLOCKS,
   ANTOCS_GET_CHUNK_CHECKSUM,
@@ -23,7 +24,7 @@ import { WriteSession } from './write-session.js';
 
 const IDLE_TIMEOUT_MS = 5000;
 const NOP_AFTER_MS = 1600;
-const NOP = ANTOAN_NOP.encode({});
+const NOP = NOP_FRAME;
 const IDLE_RULES: KeepaliveRules = { nop: NOP, nopAfterMs: NOP_AFTER_MS, idleTimeoutMs: IDLE_TIMEOUT_MS };
 
 /** What a connection hands its frames to while it is not idle. */
@@ -112,11 +113,11 @@ export class DataConnection {
   private startRead(payload: Buffer): void {
     const request = CLTOCS_READ.decode(payload);
     if (!this.context.jobs.tryStart()) {
-      this.connection.send(CSTOCL_READ_STATUS.encode({ chunkid: request.chunkid, status: StoreStatus.NOTDONE }));
+      this.connection.send(CSTOCL_READ_STATUS.encode({ chunkId: request.chunkId, status: StoreStatus.NOTDONE }));
       return;
     }
-    const protocolid = request.variant === 'withProtocol' ? request.protocolid : 0;
-    const session = new ReadSession(this, { ...request, protocolid });
+    const protocol = request.variant === 'protocol' ? request.protocol : 0;
+    const session = new ReadSession(this, { ...request, protocol });
     this.session = session;
     void session.run().finally(() => this.context.jobs.end());
   }
@@ -125,7 +126,7 @@ export class DataConnection {
     const request = CLTOCS_WRITE.decode(payload);
     if (!this.context.jobs.tryStart()) {
       this.connection.send(
-        CSTOCL_WRITE_STATUS.encode({ chunkid: request.chunkid, writeid: 0, status: StoreStatus.NOTDONE }),
+        CSTOCL_WRITE_STATUS.encode({ chunkId: request.chunkId, writeId: 0, status: StoreStatus.NOTDONE }),
       );
       return;
     }

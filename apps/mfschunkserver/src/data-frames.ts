@@ -14,11 +14,11 @@ function writeU64(buffer: Buffer, value: number, at: number): void {
 }
 
 /** Frame header and fields of CSTOCL_READ_DATA; `size` bytes of data follow. */
-export function readDataHead(chunkid: number, block: number, offset: number, size: number, crc: number): Buffer {
+export function readDataHead(chunkId: number, block: number, offset: number, size: number, crc: number): Buffer {
   const head = Buffer.allocUnsafe(8 + READ_DATA_FIELDS);
   head.writeUInt32BE(CSTOCL_READ_DATA.type, 0);
   head.writeUInt32BE(READ_DATA_FIELDS + size, 4);
-  writeU64(head, chunkid, 8);
+  writeU64(head, chunkId, 8);
   head.writeUInt16BE(block, 16);
   head.writeUInt16BE(offset, 18);
   head.writeUInt32BE(size, 20);
@@ -27,8 +27,8 @@ export function readDataHead(chunkid: number, block: number, offset: number, siz
 }
 
 export interface WriteData {
-  readonly chunkid: number;
-  readonly writeid: number;
+  readonly chunkId: number;
+  readonly writeId: number;
   readonly block: number;
   readonly offset: number;
   readonly size: number;
@@ -42,8 +42,8 @@ export function parseWriteData(payload: Buffer): WriteData | undefined {
   const size = payload.readUInt32BE(16);
   if (payload.length !== WRITE_DATA_FIELDS + size) return undefined;
   return {
-    chunkid: payload.readUInt32BE(0) * 0x100000000 + payload.readUInt32BE(4),
-    writeid: payload.readUInt32BE(8),
+    chunkId: payload.readUInt32BE(0) * 0x100000000 + payload.readUInt32BE(4),
+    writeId: payload.readUInt32BE(8),
     block: payload.readUInt16BE(12),
     offset: payload.readUInt16BE(14),
     size,
@@ -61,14 +61,14 @@ export function frameHead(type: number, payloadBytes: number): Buffer {
 }
 
 /** CSTOCL_WRITE_STATUS frames for several packets in one piece. */
-export function writeStatuses(chunkid: number, entries: readonly { writeid: number; status: number }[]): Buffer {
+export function writeStatuses(chunkId: number, entries: readonly { writeId: number; status: number }[]): Buffer {
   const frames = Buffer.allocUnsafe(entries.length * (8 + STATUS_FIELDS));
   let at = 0;
-  for (const { writeid, status } of entries) {
+  for (const { writeId, status } of entries) {
     frames.writeUInt32BE(CSTOCL_WRITE_STATUS.type, at);
     frames.writeUInt32BE(STATUS_FIELDS, at + 4);
-    writeU64(frames, chunkid, at + 8);
-    frames.writeUInt32BE(writeid, at + 16);
+    writeU64(frames, chunkId, at + 8);
+    frames.writeUInt32BE(writeId, at + 16);
     frames.writeUInt8(status, at + 20);
     at += 8 + STATUS_FIELDS;
   }

@@ -8,6 +8,7 @@ import type { ChunkStore } from '@wapiti-fs/chunkstore';
 import {
   ANTOAN_BAD_COMMAND_SIZE,
   ANTOAN_NOP,
+  NOP_FRAME,
   ANTOAN_UNKNOWN_COMMAND,
   CSTOMA_CHUNK_DAMAGED,
   CSTOMA_CHUNK_LOST,
@@ -19,6 +20,7 @@ import {
   CSTOMA_SPACE,
   type Frame,
   MATOCS_MASTER_ACK,
+  VERSION,
 } from '@wapiti-fs/protocol';
 import type { FramedConnection, KeepaliveRules, Services, Timer } from '@wapiti-fs/runtime';
 
@@ -28,7 +30,6 @@ import { parseLabels } from './config.js';
 import { listChunks, type NewChunk, type Reports } from './reports.js';
 import type { ServerId } from './server-id.js';
 import { ipToNumber, ipToText } from './server-context.js';
-import { VERSION } from './version.js';
 
 const MAX_PACKET_BYTES = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
@@ -39,7 +40,7 @@ const SPACE_PERIOD_MS = 1000;
 const LOAD_PERIOD_MS = 5000;
 /** Oldest master that knows the graceful leave: 3.0.75. */
 const GRACEFUL_LEAVE_VERSION = 0x00030096;
-const NOP = ANTOAN_NOP.encode({});
+const NOP = NOP_FRAME;
 
 type State = 'closed' | 'connecting' | 'unregistered' | 'waiting' | 'listing' | 'registered';
 
@@ -133,7 +134,7 @@ export class MasterLink {
   private leave(): void {
     if (this.connection === undefined) return;
     if (this.registered && this.masterVersion >= GRACEFUL_LEAVE_VERSION) {
-      this.connection.send(CSTOMA_REGISTER.encode({ variant: 'disconnect', rver: 63 }));
+      this.connection.send(CSTOMA_REGISTER.encode({ variant: 'leave', rver: 63 }));
     }
     this.connection.end();
   }
@@ -238,20 +239,20 @@ export class MasterLink {
     const fields = {
       rver: 60 as const,
       version: VERSION,
-      myip: this.config.listenHost === '*' ? 0 : ipToNumber(this.config.listenHost),
-      myport: listenPort,
-      timeout: this.config.masterTimeoutS,
+      ip: this.config.listenHost === '*' ? 0 : ipToNumber(this.config.listenHost),
+      port: listenPort,
+      timeoutS: this.config.masterTimeoutS,
       csid: serverId.csid,
-      usedspace: normal.usedBytes,
-      totalspace: normal.totalBytes,
+      usedSpace: normal.usedBytes,
+      totalSpace: normal.totalBytes,
       chunks: normal.chunks,
-      tdusedspace: marked.usedBytes,
-      tdtotalspace: marked.totalBytes,
-      tdchunks: marked.chunks,
+      tdUsedSpace: marked.usedBytes,
+      tdTotalSpace: marked.totalBytes,
+      tdChunks: marked.chunks,
     };
     this.connection?.send(
       digest
-        ? CSTOMA_REGISTER.encode({ variant: 'beginAuthenticated', passcode: digest, ...fields })
+        ? CSTOMA_REGISTER.encode({ variant: 'beginAuth', passcode: digest, ...fields })
         : CSTOMA_REGISTER.encode({ variant: 'begin', ...fields }),
     );
   }
@@ -260,18 +261,19 @@ export class MasterLink {
     const ack = MATOCS_MASTER_ACK.decode(payload);
     switch (ack.variant) {
       case 'accepted':
-        this.accepted(ack.version, ack.timeout, ack.csid, ack.metaid);
+        this.accepted(ack.version, ack.timeoutS, ack.csid, ack.metaid);
         return;
       case 'next':
         return this.sendNextPart();
       case 'redirect':
-        this.address = ack.leaderip === 0 ? undefined : ipToText(ack.leaderip);
+        this.address = ack.leaderIp === 0 ? undefined : ipToText(ack.leaderIp);
         this.connection?.destroy();
         return;
       case 'wait':
+      case 'waitMetaid':
         this.state = 'waiting';
         return;
-      case 'auth':
+      case 'challenge':
         return this.authenticate(ack.random);
       default:
         throw new Error('unexpected MATOCS_MASTER_ACK');
@@ -322,14 +324,14 @@ export class MasterLink {
   private sendLabels(): void {
     const { mask, bad } = parseLabels(this.config.labels);
     if (bad.length > 0) this.options.services.log.warn(`LABELS: not a letter: ${bad.join(' ')}`);
-    this.connection?.send(CSTOMA_LABELS.encode({ labelmask: mask }));
+    this.connection?.send(CSTOMA_LABELS.encode({ labelMask: mask }));
   }
 
   private sendNextPart(): void {
     if (this.state !== 'listing') return;
     const part = this.list?.next();
     if (part !== undefined && !part.done) {
-      this.connection?.send(CSTOMA_REGISTER.encode({ variant: 'chunks', rver: 61, chunks: part.value }));
+      this.connection?.send(CSTOMA_REGISTER.encode({ variant: 'chunks', rver: 61, chunkList: part.value }));
       return;
     }
     this.list = undefined;
@@ -347,11 +349,11 @@ export class MasterLink {
     const { reports } = this.options;
     for (let errors = reports.takeErrors(); errors > 0; errors--) connection.send(CSTOMA_ERROR_OCCURRED.encode({}));
     const damaged = reports.takeDamaged();
-    if (damaged.length > 0) connection.send(CSTOMA_CHUNK_DAMAGED.encode({ chunkids: damaged }));
+    if (damaged.length > 0) connection.send(CSTOMA_CHUNK_DAMAGED.encode({ chunkIds: damaged }));
     const lost = reports.takeLost();
-    if (lost.length > 0) connection.send(CSTOMA_CHUNK_LOST.encode({ chunkids: lost }));
+    if (lost.length > 0) connection.send(CSTOMA_CHUNK_LOST.encode({ chunkIds: lost }));
     const found = reports.takeNew();
-    if (found.length > 0) connection.send(CSTOMA_CHUNK_NEW.encode({ chunks: found }));
+    if (found.length > 0) connection.send(CSTOMA_CHUNK_NEW.encode({ chunkList: found }));
     this.sendLoad(false);
   }
 
@@ -360,12 +362,12 @@ export class MasterLink {
     this.options.store.takeSpaceChanged();
     const { normal, marked } = this.options.store.space();
     const frame = CSTOMA_SPACE.encode({
-      usedspace: normal.usedBytes,
-      totalspace: normal.totalBytes,
+      usedSpace: normal.usedBytes,
+      totalSpace: normal.totalBytes,
       chunks: normal.chunks,
-      tdusedspace: marked.usedBytes,
-      tdtotalspace: marked.totalBytes,
-      tdchunks: marked.chunks,
+      tdUsedSpace: marked.usedBytes,
+      tdTotalSpace: marked.totalBytes,
+      tdChunks: marked.chunks,
     });
     const text = frame.toString('latin1');
     if (text === this.lastSpace) return;

@@ -9,10 +9,11 @@ import {
   CLTOAN_MODULE_INFO,
   CLTOCS_HDD_LIST,
   CSTOCL_HDD_LIST,
+  VERSION,
+  VERSION_STRING,
 } from '@wapiti-fs/protocol';
 
 import type { ServerContext } from './server-context.js';
-import { VERSION, VERSION_TEXT } from './version.js';
 
 const MODULE_CHUNKSERVER = 2;
 const FLAG_MARKED = 1;
@@ -26,11 +27,11 @@ const MAX_VALUE_BYTES = 255;
 export function answerMonitoring(context: ServerContext, type: number, payload: Buffer): Buffer | undefined {
   switch (type) {
     case ANTOAN_GET_VERSION.type: {
-      const { msgid } = ANTOAN_GET_VERSION.decode(payload);
-      const answer = { version: VERSION, text: Buffer.from(VERSION_TEXT) };
-      return msgid === undefined
+      const request = ANTOAN_GET_VERSION.decode(payload);
+      const answer = { version: VERSION, text: Buffer.from(VERSION_STRING) };
+      return request.variant === 'plain'
         ? ANTOAN_VERSION.encode({ variant: 'plain', ...answer })
-        : ANTOAN_VERSION.encode({ variant: 'withMsgid', msgid, ...answer });
+        : ANTOAN_VERSION.encode({ variant: 'msgid', msgid: request.msgid, ...answer });
     }
     case ANTOAN_GET_CONFIG.type: {
       const { msgid, name } = ANTOAN_GET_CONFIG.decode(payload);
@@ -78,14 +79,14 @@ function folderEntry(folder: Folder): HddEntry {
       (folder.markedForRemoval ? FLAG_MARKED : 0) |
       (folder.state === 'damaged' ? FLAG_DAMAGED : 0) |
       (scanning ? FLAG_SCANNING : 0),
-    errchunkid: folder.lastError?.chunkId ?? 0,
-    errtime: folder.lastError?.timeS ?? 0,
+    errorChunkId: folder.lastError?.chunkId ?? 0,
+    errorTime: folder.lastError?.timeS ?? 0,
     used: scanning ? folder.scanPercent : folder.totalBytes - folder.availBytes,
     total: scanning ? 0 : folder.totalBytes,
-    chunkscount: folder.chunks,
-    lastMinute: folder.stats.lastMinute,
-    lastHour: folder.stats.lastHour,
-    lastDay: folder.stats.lastDay,
+    chunks: folder.chunks,
+    minute: folder.stats.lastMinute,
+    hour: folder.stats.lastHour,
+    day: folder.stats.lastDay,
   };
 }
 
@@ -93,28 +94,28 @@ function unusableEntry(line: FolderLine): HddEntry {
   return {
     path: shownPath(line.path),
     flags: FLAG_DAMAGED | FLAG_UNUSABLE,
-    errchunkid: 0,
-    errtime: 0,
+    errorChunkId: 0,
+    errorTime: 0,
     used: 0,
     total: 0,
-    chunkscount: 0,
-    lastMinute: emptyStats(),
-    lastHour: emptyStats(),
-    lastDay: emptyStats(),
+    chunks: 0,
+    minute: emptyStats(),
+    hour: emptyStats(),
+    day: emptyStats(),
   };
 }
 
 interface HddEntry {
   readonly path: Buffer;
   readonly flags: number;
-  readonly errchunkid: number;
-  readonly errtime: number;
+  readonly errorChunkId: number;
+  readonly errorTime: number;
   readonly used: number;
   readonly total: number;
-  readonly chunkscount: number;
-  readonly lastMinute: DiskStatsBlock;
-  readonly lastHour: DiskStatsBlock;
-  readonly lastDay: DiskStatsBlock;
+  readonly chunks: number;
+  readonly minute: DiskStatsBlock;
+  readonly hour: DiskStatsBlock;
+  readonly day: DiskStatsBlock;
 }
 
 function shownPath(path: string): Buffer {

@@ -16,32 +16,33 @@ const CHECKSUM_FACTOR = 426265243;
 
 /** Rejects (through the decoder, at once) on a malformed request; failures of the chunk are part of the answer. */
 export async function answerBlocks({ store }: Pick<ServerContext, 'store'>, payload: Buffer): Promise<Buffer> {
-  const { chunkid, version } = ANTOCS_GET_CHUNK_BLOCKS.decode(payload);
+  const { chunkId, version } = ANTOCS_GET_CHUNK_BLOCKS.decode(payload);
   try {
-    const blocks = await store.blocks(chunkid, version);
-    return CSTOAN_CHUNK_BLOCKS.encode({ chunkid, version, blocks, status: 0 });
+    const blocks = await store.blocks(chunkId, version);
+    return CSTOAN_CHUNK_BLOCKS.encode({ chunkId, version, blocks, status: 0 });
   } catch (error) {
-    return CSTOAN_CHUNK_BLOCKS.encode({ chunkid, version, blocks: 0, status: statusOf(error) });
+    return CSTOAN_CHUNK_BLOCKS.encode({ chunkId, version, blocks: 0, status: statusOf(error) });
   }
 }
 
 export async function answerChecksum({ store }: Pick<ServerContext, 'store'>, payload: Buffer): Promise<Buffer> {
-  const { chunkid, version } = ANTOCS_GET_CHUNK_CHECKSUM.decode(payload);
+  const { chunkId, version } = ANTOCS_GET_CHUNK_CHECKSUM.decode(payload);
   try {
-    const checksum = checksumOfTable(await store.crcTable(chunkid, version));
-    return CSTOAN_CHUNK_CHECKSUM.encode({ variant: 'ok', chunkid, version, checksum });
+    const checksum = checksumOfTable(await store.crcTable(chunkId, version));
+    return CSTOAN_CHUNK_CHECKSUM.encode({ variant: 'ok', chunkId, version, checksum });
   } catch (error) {
-    return CSTOAN_CHUNK_CHECKSUM.encode({ variant: 'status', chunkid, version, status: statusOf(error) });
+    return CSTOAN_CHUNK_CHECKSUM.encode({ variant: 'status', chunkId, version, status: statusOf(error) });
   }
 }
 
 export async function answerChecksumTable({ store }: Pick<ServerContext, 'store'>, payload: Buffer): Promise<Buffer> {
-  const { chunkid, version } = ANTOCS_GET_CHUNK_CHECKSUM_TAB.decode(payload);
+  const { chunkId, version } = ANTOCS_GET_CHUNK_CHECKSUM_TAB.decode(payload);
   try {
-    const table = await store.crcTable(chunkid, version);
-    return CSTOAN_CHUNK_CHECKSUM_TAB.encode({ variant: 'ok', chunkid, version, table });
+    const table = await store.crcTable(chunkId, version);
+    const crcs = Array.from({ length: BLOCKS_PER_CHUNK }, (_, block) => table.readUInt32BE(4 * block));
+    return CSTOAN_CHUNK_CHECKSUM_TAB.encode({ variant: 'ok', chunkId, version, crcs });
   } catch (error) {
-    return CSTOAN_CHUNK_CHECKSUM_TAB.encode({ variant: 'status', chunkid, version, status: statusOf(error) });
+    return CSTOAN_CHUNK_CHECKSUM_TAB.encode({ variant: 'status', chunkId, version, status: statusOf(error) });
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type OpenChunk,
   StoreStatus,
 } from '@wapiti-fs/chunkstore';
-import { ANTOAN_NOP, CSTOCL_READ_STATUS, type Frame } from '@wapiti-fs/protocol';
+import { ANTOAN_NOP, NOP_FRAME, CSTOCL_READ_STATUS, type Frame } from '@wapiti-fs/protocol';
 
 import { type DataConnection, type Session, statusOf } from './data-connection.js';
 import { readDataHead } from './data-frames.js';
@@ -23,12 +23,12 @@ const NOP_AFTER_MS = 1000;
 const pool = new BufferPool(BATCH_BLOCKS * BLOCK_SIZE_BYTES, 32);
 
 export interface ReadRequest {
-  readonly chunkid: number;
+  readonly chunkId: number;
   readonly version: number;
   readonly offset: number;
   readonly size: number;
   /** 0: the peer expects no NOPs. */
-  readonly protocolid: number;
+  readonly protocol: number;
 }
 
 interface Batch {
@@ -48,7 +48,7 @@ export class ReadSession implements Session {
     private readonly owner: DataConnection,
     private readonly request: ReadRequest,
   ) {
-    const nop = request.protocolid === 0 ? undefined : ANTOAN_NOP.encode({});
+    const nop = request.protocol === 0 ? undefined : NOP_FRAME;
     owner.connection.setKeepalive({ nop, nopAfterMs: nop && NOP_AFTER_MS });
   }
 
@@ -73,18 +73,18 @@ export class ReadSession implements Session {
       status = statusOf(error);
     }
     if (this.gone) return;
-    this.owner.connection.send(CSTOCL_READ_STATUS.encode({ chunkid: this.request.chunkid, status }));
+    this.owner.connection.send(CSTOCL_READ_STATUS.encode({ chunkId: this.request.chunkId, status }));
     this.giveBack();
     this.owner.becomeIdle();
   }
 
   private async serve(): Promise<number> {
-    const { offset, size, chunkid, version } = this.request;
+    const { offset, size, chunkId, version } = this.request;
     if (size === 0) return StoreStatus.OK;
     if (size > CHUNK_SIZE_BYTES) return StoreStatus.WRONGSIZE;
     if (offset >= CHUNK_SIZE_BYTES || offset + size > CHUNK_SIZE_BYTES) return StoreStatus.WRONGOFFSET;
     const { store } = this.owner.context;
-    const chunk = await store.open(chunkid, version);
+    const chunk = await store.open(chunkId, version);
     try {
       return await this.sendBlocks(chunk);
     } finally {
@@ -128,7 +128,7 @@ export class ReadSession implements Session {
       const to = Math.min(end - start, BLOCK_SIZE_BYTES);
       const data = batch.buffer.subarray(i * BLOCK_SIZE_BYTES + from, i * BLOCK_SIZE_BYTES + to);
       const crc = data.length === BLOCK_SIZE_BYTES ? (crcs[i] as number) : crc32(data);
-      parts.push(readDataHead(this.request.chunkid, block, from, to - from, crc), data);
+      parts.push(readDataHead(this.request.chunkId, block, from, to - from, crc), data);
     }
     this.inFlight.push(batch.buffer);
     const room = parts.length === 0 || this.owner.connection.send(...parts);

@@ -23,7 +23,7 @@ const READ_DATA_FIELDS = 20;
 const MAX_PENDING_WRITES = 32;
 
 export interface ReplicationSource {
-  readonly chunkid: number;
+  readonly chunkId: number;
   readonly version: number;
   readonly host: string;
   readonly port: number;
@@ -43,7 +43,7 @@ export async function replicate(
   const { store } = context;
   let chunk: OpenChunk;
   try {
-    chunk = await store.createOpen(source.chunkid, 0);
+    chunk = await store.createOpen(source.chunkId, 0);
   } catch (error) {
     return statusOf(error);
   }
@@ -55,10 +55,10 @@ export async function replicate(
     return error instanceof SourceError ? error.status : statusOf(error);
   }
   try {
-    await store.setVersion(source.chunkid, source.version, 0);
+    await store.setVersion(source.chunkId, source.version, 0);
     return StoreStatus.OK;
   } catch (error) {
-    await store.delete(source.chunkid, 0).catch(() => undefined);
+    await store.delete(source.chunkId, 0).catch(() => undefined);
     return statusOf(error);
   }
 }
@@ -83,15 +83,15 @@ async function pull(
   const writes = new Set<Promise<void>>();
   let failure: unknown;
   try {
-    const { chunkid, version } = source;
-    peer.connection.send(ANTOCS_GET_CHUNK_BLOCKS.encode({ chunkid, version }));
+    const { chunkId, version } = source;
+    peer.connection.send(ANTOCS_GET_CHUNK_BLOCKS.encode({ chunkId, version }));
     const blocks = checkBlocks(await frames.next(), source);
     if (blocks === 0) return;
     peer.connection.send(
-      CLTOCS_READ.encode({ variant: 'plain', chunkid, version, offset: 0, size: blocks * BLOCK_SIZE_BYTES }),
+      CLTOCS_READ.encode({ variant: 'plain', chunkId, version, offset: 0, size: blocks * BLOCK_SIZE_BYTES }),
     );
     for (let block = 0; block < blocks; block++) {
-      const { crc, data } = checkData(await frames.next(), chunkid, block);
+      const { crc, data } = checkData(await frames.next(), chunkId, block);
       const write = store
         .write(chunk, 0, block, 0, data, crc)
         .catch((error: unknown) => {
@@ -102,7 +102,7 @@ async function pull(
       if (writes.size >= MAX_PENDING_WRITES) await Promise.race(writes);
       if (failure) throw failure;
     }
-    checkEnd(await frames.next(), chunkid);
+    checkEnd(await frames.next(), chunkId);
   } finally {
     peer.destroy();
     frames.stop();
@@ -116,12 +116,12 @@ function checkBlocks(frame: Frame, source: ReplicationSource): number {
     throw new SourceError(MFS_ERROR_DISCONNECTED);
   const answer = CSTOAN_CHUNK_BLOCKS.decode(frame.payload);
   if (answer.status !== StoreStatus.OK) throw new SourceError(answer.status);
-  if (answer.chunkid !== source.chunkid) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
+  if (answer.chunkId !== source.chunkId) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
   if (answer.version !== source.version) throw new SourceError(StoreStatus.WRONGVERSION);
   return answer.blocks;
 }
 
-function checkData(frame: Frame, chunkid: number, block: number): { crc: number; data: Buffer } {
+function checkData(frame: Frame, chunkId: number, block: number): { crc: number; data: Buffer } {
   if (frame.type === CSTOCL_READ_STATUS.type) {
     const { status } = CSTOCL_READ_STATUS.decode(frame.payload);
     throw new SourceError(status === StoreStatus.OK ? MFS_ERROR_DISCONNECTED : status);
@@ -130,17 +130,17 @@ function checkData(frame: Frame, chunkid: number, block: number): { crc: number;
   if (frame.type !== CSTOCL_READ_DATA.type || payload.length !== READ_DATA_FIELDS + BLOCK_SIZE_BYTES) {
     throw new SourceError(MFS_ERROR_DISCONNECTED);
   }
-  if (payload.readBigUInt64BE(0) !== BigInt(chunkid)) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
+  if (payload.readBigUInt64BE(0) !== BigInt(chunkId)) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
   if (payload.readUInt16BE(8) !== block) throw new ChunkError(StoreStatus.BNUMTOOBIG, `block ${block} expected`);
   if (payload.readUInt16BE(10) !== 0) throw new ChunkError(StoreStatus.WRONGOFFSET, `block ${block}`);
   if (payload.readUInt32BE(12) !== BLOCK_SIZE_BYTES) throw new ChunkError(StoreStatus.WRONGSIZE, `block ${block}`);
   return { crc: payload.readUInt32BE(16), data: payload.subarray(READ_DATA_FIELDS) };
 }
 
-function checkEnd(frame: Frame, chunkid: number): void {
+function checkEnd(frame: Frame, chunkId: number): void {
   if (frame.type !== CSTOCL_READ_STATUS.type) throw new SourceError(MFS_ERROR_DISCONNECTED);
   const end = CSTOCL_READ_STATUS.decode(frame.payload);
-  if (end.chunkid !== chunkid) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
+  if (end.chunkId !== chunkId) throw new SourceError(MFS_ERROR_WRONGCHUNKID);
   if (end.status !== StoreStatus.OK) throw new SourceError(end.status);
 }
 

@@ -5,7 +5,7 @@ import { ChunkIndex, type ChunkStore, MARKED_FOR_REMOVAL, type StoreEvents } fro
 export const MAX_PER_PACKET = 24_000;
 
 export interface NewChunk {
-  readonly chunkid: number;
+  readonly chunkId: number;
   readonly version: number;
 }
 
@@ -72,7 +72,7 @@ export class Reports implements StoreEvents {
     const count = Math.min(MAX_PER_PACKET, this.newIds.length);
     const chunks: NewChunk[] = [];
     for (let i = 0; i < count; i++) {
-      chunks.push({ chunkid: this.newIds[i] as number, version: this.newVersions[i] as number });
+      chunks.push({ chunkId: this.newIds[i] as number, version: this.newVersions[i] as number });
     }
     this.newIds = this.newIds.slice(count);
     this.newVersions = this.newVersions.slice(count);
@@ -84,8 +84,8 @@ export class Reports implements StoreEvents {
 export function* listChunks(store: ChunkStore, partSize: number): Generator<NewChunk[], void, undefined> {
   let part: NewChunk[] = [];
   for (let shard = 0; shard < ChunkIndex.shardCount; shard++) {
-    store.index.forEachInShard(shard, (chunkid, version, folder) => {
-      part.push({ chunkid, version: store.isMarked(folder) ? (version | MARKED_FOR_REMOVAL) >>> 0 : version });
+    store.index.forEachInShard(shard, (chunkId, version, folder) => {
+      part.push({ chunkId, version: store.isMarked(folder) ? (version | MARKED_FOR_REMOVAL) >>> 0 : version });
     });
     if (part.length >= partSize) {
       yield part;

@@ -6,6 +6,7 @@
 import { type OpenChunk, StoreStatus } from '@wapiti-fs/chunkstore';
 import {
   ANTOAN_NOP,
+  NOP_FRAME,
   CLTOCS_WRITE,
   CLTOCS_WRITE_FINISH,
   CSTOCL_WRITE_STATUS,
@@ -24,17 +25,17 @@ import { ipToText } from './server-context.js';
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const NOP_MIN_INTERVAL_MS = 500;
 const IDLE_TIMEOUT_MS = 5000;
-const NOP = ANTOAN_NOP.encode({});
+const NOP = NOP_FRAME;
 
 export interface WriteRequest {
-  readonly chunkid: number;
+  readonly chunkId: number;
   readonly version: number;
   readonly chain: readonly { readonly ip: number; readonly port: number }[];
 }
 
 /** A packet that is not answered yet. */
 interface Pending {
-  readonly writeid: number;
+  readonly writeId: number;
   localDone: boolean;
   nextDone: boolean;
   status: number;
@@ -52,7 +53,7 @@ export class WriteSession implements Session {
   private paused = false;
   private finishing = false;
   private ended = false;
-  private lastWriteid = 0;
+  private lastWriteId = 0;
   private lastNopMs = -Infinity;
   private answering = false;
   private readonly abort = new AbortController();
@@ -77,7 +78,7 @@ export class WriteSession implements Session {
   }
 
   private async start(): Promise<void> {
-    const { chunkid, version, chain } = this.request;
+    const { chunkId, version, chain } = this.request;
     const { store, chain: connections } = this.owner.context;
     const [first, ...others] = chain;
     if (first !== undefined) {
@@ -90,7 +91,7 @@ export class WriteSession implements Session {
           drain: () => this.updateFlow(),
         });
         next.connection.send(
-          CLTOCS_WRITE.encode({ variant: 'withProtocol', protocolid: 1, chunkid, version, chain: others }),
+          CLTOCS_WRITE.encode({ variant: 'protocol', protocol: 1, chunkId, version, chain: others }),
         );
       } catch (error) {
         this.owner.context.services.log.info(
@@ -100,7 +101,7 @@ export class WriteSession implements Session {
       }
     }
     try {
-      this.chunk = await store.open(chunkid, version);
+      this.chunk = await store.open(chunkId, version);
     } catch (error) {
       return this.refuse(statusOf(error));
     }
@@ -125,8 +126,8 @@ export class WriteSession implements Session {
     this.endIdle();
   }
 
-  private sendStatus(writeid: number, status: number): void {
-    this.owner.connection.send(CSTOCL_WRITE_STATUS.encode({ chunkid: this.request.chunkid, writeid, status }));
+  private sendStatus(writeId: number, status: number): void {
+    this.owner.connection.send(CSTOCL_WRITE_STATUS.encode({ chunkId: this.request.chunkId, writeId, status }));
   }
 
   private endIdle(): void {
@@ -183,10 +184,10 @@ export class WriteSession implements Session {
   private writeData(frame: Frame): void {
     const packet = parseWriteData(frame.payload);
     if (packet === undefined) throw new Error('CLTOCS_WRITE_DATA of wrong length');
-    if (packet.chunkid !== this.request.chunkid) return this.wrongChunk(packet.writeid);
-    this.lastWriteid = packet.writeid;
+    if (packet.chunkId !== this.request.chunkId) return this.wrongChunk(packet.writeId);
+    this.lastWriteId = packet.writeId;
     this.next?.connection.send(frameHead(frame.type, frame.payload.length), frame.payload);
-    const entry: Pending = { writeid: packet.writeid, localDone: false, nextDone: this.isLast, status: StoreStatus.OK };
+    const entry: Pending = { writeId: packet.writeId, localDone: false, nextDone: this.isLast, status: StoreStatus.OK };
     this.pending.push(entry);
     this.pendingBytes += packet.size;
     this.writing++;
@@ -238,7 +239,7 @@ export class WriteSession implements Session {
     if (ready.length > 0) {
       this.pending.splice(0, ready.length);
       this.nextAnswered = Math.max(0, this.nextAnswered - ready.length);
-      this.owner.connection.send(writeStatuses(this.request.chunkid, ready));
+      this.owner.connection.send(writeStatuses(this.request.chunkId, ready));
     }
     if (failed) this.fail();
     else if (this.finishing && this.pending.length === 0) this.endFinished();
@@ -253,14 +254,14 @@ export class WriteSession implements Session {
     this.settle();
   }
 
-  private wrongChunk(writeid: number): void {
-    this.sendStatus(this.isLast ? writeid : 0, MFS_ERROR_WRONGCHUNKID);
+  private wrongChunk(writeId: number): void {
+    this.sendStatus(this.isLast ? writeId : 0, MFS_ERROR_WRONGCHUNKID);
     this.fail();
   }
 
   private finish(frame: Frame): void {
-    const { chunkid, version } = CLTOCS_WRITE_FINISH.decode(frame.payload);
-    if (chunkid !== this.request.chunkid || version !== this.request.version) return this.wrongChunk(this.lastWriteid);
+    const { chunkId, version } = CLTOCS_WRITE_FINISH.decode(frame.payload);
+    if (chunkId !== this.request.chunkId || version !== this.request.version) return this.wrongChunk(this.lastWriteId);
     this.next?.connection.send(frameHead(frame.type, frame.payload.length), frame.payload);
     this.finishing = true;
     if (this.pending.length === 0) this.endFinished();
@@ -276,11 +277,11 @@ export class WriteSession implements Session {
     if (frame.type === ANTOAN_NOP.type) return;
     try {
       if (frame.type !== CSTOCL_WRITE_STATUS.type) throw new Error(`unexpected packet of type ${frame.type}`);
-      const { chunkid, writeid, status } = CSTOCL_WRITE_STATUS.decode(frame.payload);
-      if (chunkid !== this.request.chunkid) throw new Error(`status for chunk ${chunkid}`);
-      if (writeid === 0) return this.nextStarted(status);
+      const { chunkId, writeId, status } = CSTOCL_WRITE_STATUS.decode(frame.payload);
+      if (chunkId !== this.request.chunkId) throw new Error(`status for chunk ${chunkId}`);
+      if (writeId === 0) return this.nextStarted(status);
       const entry = this.pending[this.nextAnswered];
-      if (entry?.writeid !== writeid) throw new Error(`status for packet ${writeid} out of order`);
+      if (entry?.writeId !== writeId) throw new Error(`status for packet ${writeId} out of order`);
       this.nextAnswered++;
       entry.nextDone = true;
       if (status !== StoreStatus.OK) {
