@@ -11,10 +11,10 @@ import { crc32 } from 'node:zlib';
 import { BlockLock } from './block-lock.js';
 import { BufferPool } from './buffer-pool.js';
 import { replaceInCrc } from './crc-shift.js';
-import { ChunkError, errnoOf, ioError, StoreStatus } from './errors.js';
+import { CrcTable } from './crc-table.js';
+import { ChunkError, creationError, errnoOf, ioError, StoreStatus } from './errors.js';
 import {
   BLOCK_SIZE_BYTES,
-  BLOCKS_PER_CHUNK,
   blockOffset,
   checkHeader,
   CRC_TABLE_SIZE_BYTES,
@@ -23,12 +23,10 @@ import {
   fileSize,
   HEADER_SIZE_BYTES,
   layoutOfSize,
-  normalizeCrcTable,
 } from './format.js';
+import { endsWithZeros, withoutZeros, ZEROS } from './sparse.js';
 import { readExactly, type StoreFs, writeFully } from './store-fs.js';
 
-const ZEROS = Buffer.alloc(BLOCK_SIZE_BYTES);
-const SPARSE_STEP_BYTES = 512;
 const scratch = new BufferPool(BLOCK_SIZE_BYTES, 64);
 
 export interface BlocksRead {
@@ -48,9 +46,6 @@ export interface IoMeter {
 
 export class ChunkFile {
   readonly lock = new BlockLock();
-  private dirtyFrom = BLOCKS_PER_CHUNK;
-  private dirtyTo = 0;
-  private flushing: Promise<void> | undefined;
   /** The last block written beyond the old end, and from where on it is known to be zeros: appending needs no read. */
   private tailBlock = -1;
   private tailEnd = 0;
@@ -63,10 +58,7 @@ export class ChunkFile {
     readonly headerSize: number,
     /** Number of 64 KiB blocks in the file. */
     public blocks: number,
-    /** 1024 × u32, as in memory: entries of missing blocks are those of zeros. */
-    readonly crcTable: Buffer,
-    /** Filler entries on disk are not those of the table in memory yet. */
-    private fillersStale: boolean,
+    private readonly table: CrcTable,
     private readonly sparsify: boolean,
   ) {}
 
@@ -101,10 +93,8 @@ export class ChunkFile {
       await readExactly(io, fd, head, 0, head.length, 0);
       checkHeader(head, id, version, path);
       const table = head.subarray(layout.headerSize);
-      const stale =
-        layout.blocks < BLOCKS_PER_CHUNK && table.readUInt32BE(CRC_TABLE_SIZE_BYTES - 4) !== EMPTY_BLOCK_CRC;
-      normalizeCrcTable(table, layout.blocks);
-      return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, table, stale, sparsify);
+      const crcs = new CrcTable(table, layout.blocks);
+      return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, crcs, sparsify);
     } catch (cause) {
       await io.close(fd).catch(() => undefined);
       throw ioError(path, cause);
@@ -130,9 +120,8 @@ export class ChunkFile {
     try {
       const file = encodeNewFile(id, version);
       await writeFully(io, fd, file, 0, file.length, 0);
-      const table = file.subarray(HEADER_SIZE_BYTES);
-      normalizeCrcTable(table, 0);
-      return new ChunkFile(io, meter, fd, path, HEADER_SIZE_BYTES, 0, table, true, sparsify);
+      const crcs = new CrcTable(file.subarray(HEADER_SIZE_BYTES), 0);
+      return new ChunkFile(io, meter, fd, path, HEADER_SIZE_BYTES, 0, crcs, sparsify);
     } catch (cause) {
       await io.close(fd).catch(() => undefined);
       await io.unlink(path).catch(() => undefined);
@@ -141,11 +130,16 @@ export class ChunkFile {
   }
 
   get dirty(): boolean {
-    return this.dirtyFrom < this.dirtyTo;
+    return this.table.dirty;
+  }
+
+  /** 1024 × u32, as in memory: entries of missing blocks are those of zeros. */
+  get crcTable(): Buffer {
+    return this.table.bytes;
   }
 
   crcOf(block: number): number {
-    return this.crcTable.readUInt32BE(4 * block);
+    return this.table.get(block);
   }
 
   /**
@@ -234,20 +228,15 @@ export class ChunkFile {
   }
 
   private async writeNewBlock(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
-    let from = 0;
-    let to = data.length;
-    if (this.sparsify) {
-      while (to > 0 && endsWithZeros(data.subarray(0, to))) to -= Math.min(to, SPARSE_STEP_BYTES);
-      while (from < to && startsWithZeros(data.subarray(from, to))) from += Math.min(to - from, SPARSE_STEP_BYTES);
-    }
+    const { from, to } = this.sparsify ? withoutZeros(data) : { from: 0, to: data.length };
     if (offset + to < BLOCK_SIZE_BYTES) await this.io.truncate(this.fd, fileSize(this.headerSize, block + 1));
     if (from < to) await this.writeRaw(data, from, to - from, blockOffset(this.headerSize, block) + offset + from);
     const before = this.blocks;
     if (block >= before) this.blocks = block + 1;
-    for (let hole = before; hole < block; hole++) this.setCrc(hole, EMPTY_BLOCK_CRC);
+    for (let hole = before; hole < block; hole++) this.table.set(hole, EMPTY_BLOCK_CRC);
     const behind = BLOCK_SIZE_BYTES - offset - data.length;
     const zeros = crc32(ZEROS.subarray(0, data.length));
-    this.setCrc(block, data.length === BLOCK_SIZE_BYTES ? crc : replaceInCrc(EMPTY_BLOCK_CRC, zeros, crc, behind));
+    this.table.set(block, data.length === BLOCK_SIZE_BYTES ? crc : replaceInCrc(EMPTY_BLOCK_CRC, zeros, crc, behind));
     if (block >= this.tailBlock) {
       this.tailBlock = block;
       this.tailEnd = offset + data.length;
@@ -256,7 +245,7 @@ export class ChunkFile {
 
   private async writeWholeBlock(block: number, data: Buffer, crc: number): Promise<void> {
     await this.writeRaw(data, 0, data.length, blockOffset(this.headerSize, block));
-    this.setCrc(block, crc);
+    this.table.set(block, crc);
     if (block === this.tailBlock) this.tailEnd = BLOCK_SIZE_BYTES;
   }
 
@@ -278,7 +267,7 @@ export class ChunkFile {
       }
     }
     await this.writeRaw(data, 0, data.length, position + offset);
-    this.setCrc(block, replaceInCrc(this.crcOf(block), oldCrc, crc, behind));
+    this.table.set(block, replaceInCrc(this.crcOf(block), oldCrc, crc, behind));
     if (block === this.tailBlock && end > this.tailEnd) this.tailEnd = end;
   }
 
@@ -288,24 +277,13 @@ export class ChunkFile {
     this.meter.didWrite(sizeBytes, performance.now() - startMs);
   }
 
-  private setCrc(block: number, crc: number): void {
-    this.crcTable.writeUInt32BE(crc, 4 * block);
-    if (block < this.dirtyFrom) this.dirtyFrom = block;
-    if (block >= this.dirtyTo) this.dirtyTo = block + 1;
-    if (this.fillersStale) {
-      this.fillersStale = false;
-      this.dirtyFrom = Math.min(this.dirtyFrom, this.blocks);
-      this.dirtyTo = BLOCKS_PER_CHUNK;
-    }
-  }
-
   /** After a failed write into a block: what it holds now is a mix of old and new, and becomes its valid content. */
   private async recomputeCrc(block: number): Promise<void> {
     const buffer = scratch.take();
     try {
       if (this.tailBlock === block) this.tailBlock = -1;
       await this.readRaw(buffer, BLOCK_SIZE_BYTES, block);
-      this.setCrc(block, crc32(buffer));
+      this.table.set(block, crc32(buffer));
     } catch (cause) {
       throw this.beyondRepair(cause);
     } finally {
@@ -346,7 +324,7 @@ export class ChunkFile {
         await this.io.truncate(this.fd, fileSize(this.headerSize, target));
         const before = this.blocks;
         this.blocks = target;
-        for (let block = before; block < target; block++) this.setCrc(block, EMPTY_BLOCK_CRC);
+        for (let block = before; block < target; block++) this.table.set(block, EMPTY_BLOCK_CRC);
         return;
       }
       let lastCrc: number | undefined;
@@ -356,8 +334,8 @@ export class ChunkFile {
       if (kept > 0) await this.io.truncate(this.fd, fileSize(this.headerSize, target));
       const before = this.blocks;
       this.blocks = target;
-      if (lastCrc !== undefined) this.setCrc(target - 1, lastCrc);
-      for (let block = target; block < before; block++) this.setCrc(block, EMPTY_BLOCK_CRC);
+      if (lastCrc !== undefined) this.table.set(target - 1, lastCrc);
+      for (let block = target; block < before; block++) this.table.set(block, EMPTY_BLOCK_CRC);
     } catch (cause) {
       throw ioError(this.path, cause);
     }
@@ -382,11 +360,8 @@ export class ChunkFile {
 
   /** Takes over the CRC table of a copied chunk, all of it to be written. */
   adoptCrcTable(table: Buffer, blocks: number): void {
-    table.copy(this.crcTable);
-    normalizeCrcTable(this.crcTable, blocks);
+    this.table.adopt(table, blocks);
     this.blocks = blocks;
-    this.dirtyFrom = 0;
-    this.dirtyTo = BLOCKS_PER_CHUNK;
   }
 
   /** Writes blocks of a copy; runs of zeros stay holes. The caller extends the file first. */
@@ -404,21 +379,10 @@ export class ChunkFile {
 
   /** Writes the changed part of the CRC table. Safe beside reads and writes. */
   async flush(): Promise<void> {
-    while (this.flushing) await this.flushing;
-    if (!this.dirty) return;
-    const from = this.dirtyFrom;
-    const to = this.dirtyTo;
-    this.dirtyFrom = BLOCKS_PER_CHUNK;
-    this.dirtyTo = 0;
-    this.flushing = writeFully(this.io, this.fd, this.crcTable, 4 * from, 4 * (to - from), this.headerSize + 4 * from);
     try {
-      await this.flushing;
+      await this.table.flush(this.io, this.fd, this.headerSize);
     } catch (cause) {
-      this.dirtyFrom = Math.min(this.dirtyFrom, from);
-      this.dirtyTo = Math.max(this.dirtyTo, to);
       throw ioError(this.path, cause);
-    } finally {
-      this.flushing = undefined;
     }
   }
 
@@ -429,22 +393,4 @@ export class ChunkFile {
   async close(): Promise<void> {
     await this.io.close(this.fd);
   }
-}
-
-/** A file that cannot be created says nothing about a chunk: not damaged (spec 05 §11.2). */
-function creationError(path: string, cause: unknown): ChunkError {
-  const error = ioError(path, cause);
-  return error.damaged ? new ChunkError(error.status, error.message, { cause }) : error;
-}
-
-function endsWithZeros(data: Buffer): boolean {
-  return isZero(data, Math.max(0, data.length - SPARSE_STEP_BYTES), data.length);
-}
-
-function startsWithZeros(data: Buffer): boolean {
-  return isZero(data, 0, Math.min(data.length, SPARSE_STEP_BYTES));
-}
-
-function isZero(data: Buffer, from: number, to: number): boolean {
-  return data.compare(ZEROS, 0, to - from, from, to) === 0;
 }

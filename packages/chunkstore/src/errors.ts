@@ -53,6 +53,12 @@ export function ioError(path: string, cause: unknown): ChunkError {
   return new ChunkError(StoreStatus.IO, message, { cause, damaged: true });
 }
 
+/** A file that cannot be created says nothing about a chunk: not damaged (spec 05 §11.2). */
+export function creationError(path: string, cause: unknown): ChunkError {
+  const error = ioError(path, cause);
+  return error.damaged ? new ChunkError(error.status, error.message, { cause }) : error;
+}
+
 /** `errno` name of a failed system call, such as `ENOSPC`. */
 export function errnoOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;

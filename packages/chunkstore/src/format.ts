@@ -89,8 +89,3 @@ export function checkHeader(header: Buffer, id: number, version: number | undefi
     );
   }
 }
-
-/** A CRC table as kept in memory: entries of blocks that do not exist are {@link EMPTY_BLOCK_CRC}. */
-export function normalizeCrcTable(table: Buffer, blocks: number): void {
-  for (let block = blocks; block < BLOCKS_PER_CHUNK; block++) table.writeUInt32BE(EMPTY_BLOCK_CRC, 4 * block);
-}

@@ -32,4 +32,5 @@ export {
 export { type FolderLine, type HddConfig, parseHddConfig, parseSize } from './hdd-config.js';
 export type { OpenChunk } from './open-files.js';
 export { nodeStoreFs, type StoreFs } from './store-fs.js';
-export { ChunkStore, DEFAULT_RULES, type SpaceSum, type StoreOptions, type StoreRules } from './store.js';
+export { DEFAULT_RULES, type StoreOptions, type StoreRules } from './chunk-access.js';
+export { ChunkStore, type SpaceSum } from './store.js';

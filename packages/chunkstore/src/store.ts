@@ -4,56 +4,20 @@
  * Failures are {@link ChunkError}s whose `status` a peer can be told. A failure that lies with the copy on disk marks the chunk
  * as damaged and is reported through {@link StoreEvents}; a lookup of an unknown chunk is reported as lost (spec 03 §9.2).
  */
-import { crc32 } from 'node:zlib';
+import type { Timer } from '@wapiti-fs/runtime';
 
-import type { Clock, Logger, Timer } from '@wapiti-fs/runtime';
-
-import { BufferPool } from './buffer-pool.js';
-import { type BlocksRead, ChunkFile } from './chunk-file.js';
-import { type ChunkIndex, type ChunkRecord, FLAG_DAMAGED, UNKNOWN_BLOCKS } from './chunk-index.js';
+import { ChunkAccess, checkSession, DEFAULT_RULES, type StoreOptions, type StoreRules } from './chunk-access.js';
+import { ChunkFile } from './chunk-file.js';
+import { UNKNOWN_BLOCKS } from './chunk-index.js';
+import { COPY_BLOCKS, copyBlocks, copyBuffers } from './copy.js';
 import { ChunkError, errnoOf, FolderError, ioError, StoreStatus } from './errors.js';
-import { Folder, type FolderRules, type LockFile } from './folder.js';
-import { FolderSet, type StoreEvents } from './folder-set.js';
-import { BLOCK_SIZE_BYTES, BLOCKS_PER_CHUNK, CHUNK_SIZE_BYTES, encodeVersion } from './format.js';
+import { Folder } from './folder.js';
+import { CHUNK_SIZE_BYTES, encodeVersion } from './format.js';
 import type { FolderLine } from './hdd-config.js';
-import { type OpenChunk, OpenFiles } from './open-files.js';
-import { nodeStoreFs, type StoreFs } from './store-fs.js';
+import type { OpenChunk } from './open-files.js';
 
 const TICK_MS = 1000;
 const IDLE_FILE_MS = 5000;
-const MAX_IDLE_FILES = 1000;
-const COPY_BLOCKS = 16;
-const copyBuffers = new BufferPool(COPY_BLOCKS * BLOCK_SIZE_BYTES, 4);
-
-export interface StoreRules extends FolderRules {
-  keepDuplicatesMs: number;
-  fsyncBeforeClose: boolean;
-  sparsifyOnWrite: boolean;
-}
-
-export const DEFAULT_RULES: StoreRules = {
-  leaveFreeBytes: 256 * 1024 * 1024,
-  errorToleranceCount: 2,
-  errorTolerancePeriodMs: 600_000,
-  rrChunkCount: 10_000,
-  keepDuplicatesMs: 168 * 3_600_000,
-  fsyncBeforeClose: false,
-  sparsifyOnWrite: true,
-};
-
-export interface StoreOptions {
-  readonly folders: readonly FolderLine[];
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly lockFile: LockFile;
-  readonly events: StoreEvents;
-  readonly rules?: Partial<StoreRules>;
-  /** Id of the file system from an earlier run; folders of another one are refused. */
-  readonly metaid?: bigint | undefined;
-  /** Go on without folders that cannot be used (ALLOW_STARTING_WITH_INVALID_DISKS). */
-  readonly allowUnusable?: boolean;
-  readonly io?: StoreFs;
-}
 
 /** Space and counts of one kind of folder, as reported to the master (spec 03 §8.2). */
 export interface SpaceSum {
@@ -62,26 +26,14 @@ export interface SpaceSum {
   chunks: number;
 }
 
-export class ChunkStore {
-  private readonly io: StoreFs;
-  private readonly files: OpenFiles;
+export class ChunkStore extends ChunkAccess {
   private readonly creating = new Set<number>();
-  private readonly folderSet: FolderSet;
   private readonly timer: Timer;
   private ticking = false;
   private minuteStartMs: number;
 
-  private constructor(
-    private readonly options: StoreOptions,
-    /** May be changed at any time (reload). */
-    readonly rules: StoreRules,
-  ) {
-    this.io = options.io ?? nodeStoreFs;
-    this.files = new OpenFiles(MAX_IDLE_FILES, (chunk) => this.finishFile(chunk));
-    this.folderSet = new FolderSet({ ...options, io: this.io, rules });
-    this.folderSet.metaid = options.metaid;
-    this.folderSet.inUse = (id) => this.files.inUse(id);
-    this.folderSet.forgetOpen = (id) => this.files.forget(id);
+  private constructor(options: StoreOptions, rules: StoreRules) {
+    super(options, rules);
     this.minuteStartMs = options.clock.monotonicMs();
     this.timer = options.clock.every(TICK_MS, () => void this.tick());
   }
@@ -106,10 +58,6 @@ export class ChunkStore {
       this.options.log.error(error.message);
       this.folderSet.unusable.push(line);
     }
-  }
-
-  get index(): ChunkIndex {
-    return this.folderSet.index;
   }
 
   get folders(): Folder[] {
@@ -163,145 +111,6 @@ export class ChunkStore {
     return { normal, marked };
   }
 
-  // ---- access to chunks ------------------------------------------------------------------------------------------
-
-  private lookup(id: number): ChunkRecord {
-    const record = this.index.get(id);
-    if (record === undefined) {
-      this.options.events.chunkLost(id);
-      throw new ChunkError(StoreStatus.NOCHUNK, `chunk ${id} is unknown`);
-    }
-    return record;
-  }
-
-  private static checkVersion(found: number, wanted: number, id: number): void {
-    if (wanted !== 0 && wanted !== found) {
-      throw new ChunkError(StoreStatus.WRONGVERSION, `chunk ${id} has version ${found}, not ${wanted}`);
-    }
-  }
-
-  /**
-   * Opens a chunk for a session; to be given back with `release`.
-   *
-   * @param version 0: any
-   */
-  async open(id: number, version: number, checkHeader = true): Promise<OpenChunk> {
-    const record = this.lookup(id);
-    ChunkStore.checkVersion(record.version, version, id);
-    const open = this.files.reuse(id);
-    if (open !== undefined) return open;
-    try {
-      return await this.files.open(id, () => this.openFile(id, checkHeader));
-    } catch (error) {
-      throw this.noted(id, error);
-    }
-  }
-
-  private async openFile(id: number, checkHeader: boolean): Promise<OpenChunk> {
-    const record = this.lookup(id);
-    const folder = this.folderSet.folderOf(record);
-    const path = folder.filePath(record.subfolder, id, record.version);
-    const expected = checkHeader ? record.version : undefined;
-    const file = await ChunkFile.open(this.io, folder.stats, path, id, expected, this.rules.sparsifyOnWrite);
-    this.folderSet.setLayout(id, file.blocks, file.headerSize);
-    return this.opened(record, folder, file);
-  }
-
-  private opened(record: ChunkRecord, folder: Folder, file: ChunkFile): OpenChunk {
-    const { id, version, subfolder } = record;
-    return { id, file, folder, subfolder, version, users: 0, lastUseMs: this.options.clock.monotonicMs(), gone: false };
-  }
-
-  /** Ends a session's use of a chunk: the CRC table goes to disk. */
-  async release(chunk: OpenChunk): Promise<void> {
-    try {
-      if (chunk.file.dirty && !chunk.gone) await this.flush(chunk);
-    } finally {
-      this.files.release(chunk, this.options.clock.monotonicMs());
-    }
-  }
-
-  private async flush(chunk: OpenChunk): Promise<void> {
-    try {
-      await chunk.file.flush();
-    } catch (error) {
-      throw this.noted(chunk.id, error);
-    }
-  }
-
-  private async finishFile(chunk: OpenChunk): Promise<void> {
-    if (chunk.gone) return;
-    await this.flush(chunk);
-    if (!this.rules.fsyncBeforeClose) return;
-    const startMs = performance.now();
-    try {
-      await chunk.file.sync();
-    } catch (error) {
-      throw this.noted(chunk.id, ioError(chunk.file.path, error));
-    }
-    chunk.folder.stats.didFsync(performance.now() - startMs);
-  }
-
-  /** Takes note of a failure: damaged chunks, errors of a folder. Returns what to throw. */
-  private noted(id: number, error: unknown): unknown {
-    if (!(error instanceof ChunkError)) return error;
-    const record = this.index.get(id);
-    if (record !== undefined && (error.damaged || error.status === StoreStatus.IO)) {
-      this.options.log.warn(error.message, { chunk: id });
-      this.options.events.errorOccurred();
-      const folder = this.folderSet.folderOf(record);
-      if (error.damaged) {
-        this.index.put({ ...record, flags: record.flags | FLAG_DAMAGED });
-        this.options.events.chunkDamaged(id);
-      }
-      const { clock } = this.options;
-      const broken = folder.countError(id, error.cause, clock.nowMs(), clock.monotonicMs(), this.rules);
-      if (broken) this.folderSet.damageFolder(folder, `too many errors, the last one: ${error.message}`);
-    }
-    return error;
-  }
-
-  /**
-   * Reads whole blocks into `buffer`; see {@link ChunkFile.read}. An error is noted and returned, with the blocks before it.
-   *
-   * @param version of the session; a change since is WRONGVERSION. 0: any
-   */
-  async read(chunk: OpenChunk, version: number, first: number, count: number, buffer: Buffer): Promise<BlocksRead> {
-    const result = await chunk.file.read(first, count, buffer, () => checkSession(chunk, version));
-    if (result.error !== undefined) this.noted(chunk.id, result.error);
-    return result;
-  }
-
-  /**
-   * Writes into a block; see {@link ChunkFile.write}. Statuses in the order of spec 04 §6.2.
-   *
-   * @param version of the session; a change since is WRONGVERSION. 0: any
-   */
-  async write(
-    chunk: OpenChunk,
-    version: number,
-    block: number,
-    offset: number,
-    data: Buffer,
-    crc: number,
-  ): Promise<void> {
-    if (block >= BLOCKS_PER_CHUNK) throw new ChunkError(StoreStatus.BNUMTOOBIG, `block ${block}`);
-    if (data.length > BLOCK_SIZE_BYTES) throw new ChunkError(StoreStatus.WRONGSIZE, `size ${data.length}`);
-    if (offset + data.length > BLOCK_SIZE_BYTES)
-      throw new ChunkError(StoreStatus.WRONGOFFSET, `offset ${offset}, size ${data.length}`);
-    if (crc32(data) !== crc) throw new ChunkError(StoreStatus.CRC, `chunk ${chunk.id}: CRC of received data is wrong`);
-    const before = chunk.file.blocks;
-    try {
-      await chunk.file.write(block, offset, data, crc, () => checkSession(chunk, version));
-    } catch (error) {
-      throw this.noted(chunk.id, error);
-    } finally {
-      if (chunk.file.blocks !== before && !chunk.gone) {
-        this.folderSet.setLayout(chunk.id, chunk.file.blocks, chunk.file.headerSize);
-      }
-    }
-  }
-
   // ---- commands of the master ------------------------------------------------------------------------------------
 
   /** New empty chunk (spec 05 §4.1): CHUNKEXIST, NOSPACE, IO. */
@@ -330,9 +139,7 @@ export class ChunkStore {
       if (error instanceof ChunkError && error.status === StoreStatus.IO) {
         this.options.log.warn(error.message);
         this.options.events.errorOccurred();
-        const { clock } = this.options;
-        const broken = folder.countError(id, error.cause, clock.nowMs(), clock.monotonicMs(), this.rules);
-        if (broken) this.folderSet.damageFolder(folder, `too many errors, the last one: ${error.message}`);
+        this.countError(folder, id, error);
       }
       throw error;
     } finally {
@@ -346,14 +153,14 @@ export class ChunkStore {
    * @param version 0: any
    */
   async delete(id: number, version: number): Promise<void> {
-    ChunkStore.checkVersion(this.lookup(id).version, version, id);
+    ChunkAccess.checkVersion(this.lookup(id).version, version, id);
     await this.files.settled(id);
     const open = this.files.reuse(id);
     const waiting = open?.file.lock.acquireAll();
     if (waiting) await waiting;
     try {
       const record = this.lookup(id);
-      ChunkStore.checkVersion(record.version, version, id);
+      ChunkAccess.checkVersion(record.version, version, id);
       const folder = this.folderSet.folderOf(record);
       // Nobody may create it again until the file is gone.
       this.creating.add(id);
@@ -460,7 +267,7 @@ export class ChunkStore {
     await this.alone(oldId, oldVersion, async (source) => {
       const copy = await this.createOpen(newId, newVersion);
       try {
-        await this.copyBlocks(source.file, copy.file, length);
+        await copyBlocks(source.file, copy.file, length);
         await copy.file.flush();
         this.folderSet.setLayout(newId, copy.file.blocks, copy.file.headerSize);
       } catch (error) {
@@ -469,33 +276,6 @@ export class ChunkStore {
       }
       await this.release(copy);
     });
-  }
-
-  private async copyBlocks(from: ChunkFile, to: ChunkFile, length: number | undefined): Promise<void> {
-    const blocks = length === undefined ? from.blocks : Math.min(from.blocks, Math.ceil(length / BLOCK_SIZE_BYTES));
-    const buffer = copyBuffers.take();
-    try {
-      await this.onCopy(to, () => to.extend(blocks));
-      for (let first = 0; first < blocks; first += COPY_BLOCKS) {
-        const sizeBytes = Math.min(COPY_BLOCKS, blocks - first) * BLOCK_SIZE_BYTES;
-        await from.readRaw(buffer, sizeBytes, first);
-        await this.onCopy(to, () => to.writeCopied(buffer, sizeBytes, first));
-      }
-      to.adoptCrcTable(from.crcTable, blocks);
-      if (length !== undefined) await this.onCopy(to, () => to.truncate(length));
-    } finally {
-      copyBuffers.give(buffer);
-    }
-  }
-
-  /** An error of the copy does not make the source damaged. */
-  private async onCopy(file: ChunkFile, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (cause) {
-      const error = ioError(file.path, cause);
-      throw new ChunkError(error.status, error.message, { cause });
-    }
   }
 
   /** Removes a chunk that its creator has open and could not finish. */
@@ -509,7 +289,7 @@ export class ChunkStore {
   /** Number of 64 KiB blocks (spec 04 §9). `version` 0: any. */
   async blocks(id: number, version: number): Promise<number> {
     const record = this.lookup(id);
-    ChunkStore.checkVersion(record.version, version, id);
+    ChunkAccess.checkVersion(record.version, version, id);
     if (record.blocks !== UNKNOWN_BLOCKS) return record.blocks;
     const chunk = await this.open(id, version);
     const { blocks } = chunk.file;
@@ -584,15 +364,5 @@ export class ChunkStore {
     this.timer.cancel();
     await this.files.closeAll();
     for (const folder of this.folders) await this.folderSet.release(folder, false);
-  }
-}
-
-function checkSession(chunk: OpenChunk, version: number): void {
-  if (chunk.gone) throw new ChunkError(StoreStatus.NOCHUNK, `chunk ${chunk.id} was removed`);
-  if (version !== 0 && chunk.version !== version) {
-    throw new ChunkError(
-      StoreStatus.WRONGVERSION,
-      `chunk ${chunk.id} has version ${chunk.version} now, not ${version}`,
-    );
   }
 }
