@@ -84,6 +84,7 @@ export class WriteSession implements Session {
     if (first !== undefined) {
       try {
         const next = await connections.get(ipToText(first.ip), first.port, this.abort.signal);
+        if (this.ended) return connections.keep(next);
         this.next = next;
         next.use({
           frame: (frame) => this.nextFrame(frame),

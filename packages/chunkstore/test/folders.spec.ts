@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -8,6 +10,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+
+import { lockWholeFile } from '@wapiti-fs/runtime';
 
 import { chunkFileName, FolderError, nodeStoreFs, StoreStatus } from '../src/index.js';
 import { encodeNewFile } from '../src/format.js';
@@ -69,6 +73,26 @@ describe('taking a folder', () => {
       throw fault('EAGAIN');
     };
     await expect(bench.open(bench.lines(folder), { lockFile })).rejects.toThrow(/cannot lock/);
+  });
+
+  it('refuses a folder that another process has locked', async () => {
+    const folder = bench.folder('a');
+    const script = `
+      const koffi = require(${JSON.stringify(require.resolve('koffi', { paths: [`${__dirname}/../../runtime`] }))});
+      const fd = require('fs').openSync(${JSON.stringify(`${folder}.lock`)}, 'w');
+      if (koffi.load('libc.so.6').func('int lockf(int, int, int64_t)')(fd, 2, 0) === 0) console.log('locked');
+      setInterval(() => undefined, 1000);`;
+    const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(holder.stdout, 'data');
+      await expect(bench.open(bench.lines(folder), { lockFile: lockWholeFile })).rejects.toThrow(
+        /already locked by another process/,
+      );
+    } finally {
+      holder.kill('SIGKILL');
+      await once(holder, 'exit');
+    }
+    await bench.open(bench.lines(folder), { lockFile: lockWholeFile });
   });
 
   it('writes the confirmed id into every folder', async () => {

@@ -8,3 +8,4 @@ export * from './random.js';
 export * from './logger.js';
 export * from './connection.js';
 export * from './daemon-types.js';
+export { lockWholeFile } from './file-lock.js';
