@@ -19,6 +19,7 @@ interface Node {
   parent: number;
 }
 
+const MAX_FILE_BYTES = 64 << 20;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 
@@ -84,6 +85,7 @@ export class MemoryFileSystem implements InodeFileSystem {
   setattr(_caller: Caller, inode: number, changes: AttributeChanges): { timeoutMs: number; attributes: Attributes } {
     const node = this.get(inode);
     if (changes.mode !== undefined) node.mode = (node.mode & ~0o7777) | (changes.mode & 0o7777);
+    if ((changes.sizeBytes ?? 0) > MAX_FILE_BYTES) throw new FuseError(27);
     if (changes.sizeBytes !== undefined)
       node.data = Buffer.concat([node.data, Buffer.alloc(changes.sizeBytes)]).subarray(0, changes.sizeBytes);
     return { timeoutMs: 0, attributes: this.attributes(inode) };
@@ -128,6 +130,7 @@ export class MemoryFileSystem implements InodeFileSystem {
 
   async write(_caller: Caller, inode: number, _handle: number, offset: number, data: Buffer): Promise<number> {
     await Promise.resolve();
+    if (offset + data.length > MAX_FILE_BYTES) throw new FuseError(27);
     const node = this.get(inode);
     const grown = Buffer.alloc(Math.max(node.data.length, offset + data.length));
     node.data.copy(grown);

@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import {
   lstat,
   mkdir,
-  open,
   readdir,
   readFile,
   rename,

@@ -22,6 +22,11 @@ export interface Message<T> extends MessageInfo {
   readonly doc: string;
   /** The whole frame: header and payload. Values out of range are a RangeError. */
   encode(value: T): Buffer;
+  /**
+   * The frame in two buffers, the second being the message's trailing data itself, uncopied; messages without trailing
+   * data give one buffer.
+   */
+  encodeParts(value: T): Buffer[];
   /** The value of a payload (without header). Every byte must be used; errors are ProtocolErrors naming message and field. */
   decode(payload: Buffer): T;
 }
@@ -35,13 +40,18 @@ export function allMessages(): readonly Message<unknown>[] {
   return catalogue;
 }
 
-function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T>): Message<T> {
+/** `body` writes all but the trailing data, which is the value's member `tail`, when there is one. */
+function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T>, tail?: string): Message<T> {
   const declared: Message<T> = {
     ...info,
     name,
     type,
     doc: body.doc,
     encode(value) {
+      const parts = declared.encodeParts(value);
+      return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    },
+    encodeParts(value) {
       const writer = new Writer();
       writer.u32(type);
       writer.u32(0);
@@ -50,8 +60,13 @@ function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T
       } catch (error) {
         throw new RangeError(`${name}.${(error as Error).message}`, { cause: error });
       }
-      writer.patchU32(4, writer.sizeBytes - HEADER_SIZE_BYTES);
-      return writer.finish();
+      if (tail === undefined) {
+        writer.patchU32(4, writer.sizeBytes - HEADER_SIZE_BYTES);
+        return [writer.finish()];
+      }
+      const data = (value as Record<string, unknown>)[tail] as Buffer;
+      writer.patchU32(4, writer.sizeBytes - HEADER_SIZE_BYTES + data.length);
+      return [writer.finish(), data];
     },
     decode(payload) {
       const reader = new Reader(payload);
@@ -69,8 +84,42 @@ function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T
 }
 
 /** Declares a message with one layout. */
-export function message<F extends Fields>(name: string, type: number, info: MessageInfo, fields: F): Message<FieldsValue<F>> {
+export function message<F extends Fields>(
+  name: string,
+  type: number,
+  info: MessageInfo,
+  fields: F,
+): Message<FieldsValue<F>> {
   return declare(name, type, info, struct(fields));
+}
+
+/**
+ * Declares a message that ends with `size` bytes of data, `size` being the field before (spec 04 §4): a payload whose
+ * length does not agree with it is an error. {@link Message.encodeParts} does not copy the data.
+ */
+export function dataMessage<F extends Fields>(
+  name: string,
+  type: number,
+  info: MessageInfo,
+  fields: F & { readonly size: Codec<number> },
+): Message<FieldsValue<F> & { data: Buffer }> {
+  const head = struct(fields as F);
+  const body: Codec<FieldsValue<F> & { data: Buffer }> = {
+    doc: `${head.doc}, bytes[size] data`,
+    write(writer, value, context) {
+      const size = (value as unknown as { size: number }).size;
+      if (size !== value.data.length) throw new RangeError(`size ${size} with ${value.data.length} bytes of data`);
+      head.write(writer, value, context);
+    },
+    read(reader, context) {
+      const value = head.read(reader, context);
+      const size = (value as unknown as { size: number }).size;
+      if (size !== reader.remaining)
+        throw new ProtocolError(`size ${size} with ${reader.remaining} bytes of data`, '', 'data');
+      return { ...value, data: reader.rest() };
+    },
+  };
+  return declare(name, type, info, body, 'data');
 }
 
 type VariantValue<V extends Record<string, Fields>> = {
@@ -104,6 +153,22 @@ export function variants<V extends Record<string, Fields>>(
 
 const statusFields = { msgid: u32, status: u8 };
 
+const byNumber = new Map<number, Message<unknown>[]>();
+
+/** The message that `receiver` understands under this number; 499 means different things by direction. */
+export function findMessage(type: number, receiver?: Peer): Message<unknown> | undefined {
+  if (byNumber.size === 0) {
+    for (const one of catalogue) byNumber.set(one.type, [...(byNumber.get(one.type) ?? []), one]);
+  }
+  const candidates = byNumber.get(type) ?? [];
+  return candidates.find((one) => one.to === receiver || one.to === 'any') ?? candidates[0];
+}
+
+/** Wire name for logs, such as `CLTOMA_FUSE_LOOKUP`; the number for an unknown one. */
+export function messageName(type: number, receiver?: Peer): string {
+  return findMessage(type, receiver)?.name ?? `message ${type}`;
+}
+
 /**
  * Declares an answer of the master to a client: `{variant: 'ok', msgid, …fields}`, or `{variant: 'status', msgid, status}`
  * when the payload has five bytes (spec 02 §2.2).
@@ -113,7 +178,10 @@ export function answer<F extends Fields>(
   type: number,
   info: MessageInfo,
   fields: F,
-): Message<({ variant: 'status' } & FieldsValue<typeof statusFields>) | ({ variant: 'ok' } & FieldsValue<{ msgid: typeof u32 } & F>)> {
+): Message<
+  | ({ variant: 'status' } & FieldsValue<typeof statusFields>)
+  | ({ variant: 'ok' } & FieldsValue<{ msgid: typeof u32 } & F>)
+> {
   return variants(name, type, info, { status: statusFields, ok: { msgid: u32, ...fields } }, (payload) =>
     payload.length === 5 ? 'status' : 'ok',
   ) as never;
