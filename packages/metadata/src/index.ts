@@ -4,3 +4,4 @@
  * @packageDocumentation
  */
 export * from './store/index.js';
+export * from './ops/index.js';

@@ -1,0 +1,3 @@
+export * from './apply.js';
+export * from './errors.js';
+export * from './records.js';
