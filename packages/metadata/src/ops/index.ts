@@ -1,3 +1,5 @@
 export * from './apply.js';
 export * from './errors.js';
 export * from './records.js';
+export * from './access.js';
+export * from './metadata.js';
