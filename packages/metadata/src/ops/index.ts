@@ -3,3 +3,4 @@ export * from './errors.js';
 export * from './records.js';
 export * from './access.js';
 export * from './metadata.js';
+export * from './files.js';

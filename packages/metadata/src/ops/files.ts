@@ -1,0 +1,125 @@
+/** Live operations on the content of files: planning and committing chunk writes, lengths. Spec 09 §9-§11. */
+import {
+  EATTR_IMMUTABLE,
+  MFS_ERROR_CHUNKLOST,
+  MFS_ERROR_ENOENT,
+  MFS_ERROR_EPERM,
+  MFS_ERROR_EROFS,
+  MFS_ERROR_INDEXTOOBIG,
+  MFS_ERROR_LOCKED,
+  MFS_ERROR_NOCHUNK,
+  MFS_MAX_CHUNK_INDEX,
+  MFS_STATUS_OK,
+  SESFLAG_READONLY,
+  DISABLE_READ,
+  DISABLE_WRITE,
+} from '@wapiti-fs/protocol';
+import type { Ctx } from './access.js';
+import type { Metadata, Refused } from './metadata.js';
+
+/**
+ * What the chunk layer must do before {@link FileOperations.commitWrite}: `new` create chunk `chunkId` version 1; `duplicate` copy
+ * `oldChunkId` into new `chunkId` version 1; `existing` use it, after raising the version where the layer finds that necessary.
+ */
+export interface WritePlan {
+  readonly status: 0;
+  readonly action: 'new' | 'duplicate' | 'existing';
+  readonly inode: number;
+  readonly index: number;
+  /** 0 = hole. */
+  readonly oldChunkId: number;
+  readonly chunkId: number;
+  /** Version of the old chunk, 0 for a hole. */
+  readonly oldVersion: number;
+  readonly sclass: number;
+}
+
+const refuse = (status: number): Refused => ({ status });
+const OK = { status: MFS_STATUS_OK } as const;
+
+export class FileOperations {
+  constructor(private readonly metadata: Metadata) {}
+
+  /** Spec 09 §10.1: chunk 0 = hole. */
+  readChunk(
+    ctx: Ctx,
+    inode: number,
+    index: number,
+  ): Refused | { status: 0; length: number; chunkId: number; version: number } {
+    const { nodes, chunks } = this.metadata.store;
+    if ((ctx.session.disables & DISABLE_READ) !== 0) return refuse(MFS_ERROR_EPERM);
+    if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
+    if (!nodes.isFile(inode)) return refuse(MFS_ERROR_EPERM);
+    if (index > MFS_MAX_CHUNK_INDEX) return refuse(MFS_ERROR_INDEXTOOBIG);
+    const length = nodes.length.get(inode);
+    const chunkId = nodes.chunkAt(inode, index);
+    if (chunkId === 0) return { ...OK, length, chunkId: 0, version: 0 };
+    const slot = chunks.find(chunkId);
+    if (slot === 0) return refuse(MFS_ERROR_NOCHUNK);
+    if (chunks.lockedTo(slot) >= ctx.now) return refuse(MFS_ERROR_LOCKED);
+    return { ...OK, length, chunkId, version: chunks.version(slot) };
+  }
+
+  /** Spec 09 §10.2 without quota and server checks. Changes nothing. @param continues the request is a CONTINUEOP */
+  planWrite(ctx: Ctx, inode: number, index: number, continues: boolean): Refused | WritePlan {
+    const { nodes, chunks } = this.metadata.store;
+    if ((ctx.session.disables & DISABLE_WRITE) !== 0) return refuse(MFS_ERROR_EPERM);
+    if ((ctx.session.sesflags & SESFLAG_READONLY) !== 0) return refuse(MFS_ERROR_EROFS);
+    if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
+    if (!nodes.isFile(inode) || (nodes.eattr.get(inode) & EATTR_IMMUTABLE) !== 0) return refuse(MFS_ERROR_EPERM);
+    if (index > MFS_MAX_CHUNK_INDEX) return refuse(MFS_ERROR_INDEXTOOBIG);
+    const oldChunkId = nodes.chunkAt(inode, index);
+    const common = { ...OK, inode, index, oldChunkId, sclass: nodes.sclass.get(inode) };
+    if (oldChunkId === 0) return { ...common, action: 'new', chunkId: chunks.nextChunkId, oldVersion: 0 };
+    const slot = chunks.find(oldChunkId);
+    if (slot === 0) return refuse(MFS_ERROR_NOCHUNK);
+    if (!continues && chunks.lockedTo(slot) >= ctx.now) return refuse(MFS_ERROR_LOCKED);
+    const references = chunks.referenceCount(slot);
+    if (references === 0) return refuse(MFS_ERROR_CHUNKLOST);
+    const shared = references > 1;
+    return {
+      ...common,
+      action: shared ? 'duplicate' : 'existing',
+      chunkId: shared ? chunks.nextChunkId : oldChunkId,
+      oldVersion: chunks.version(slot),
+    };
+  }
+
+  /** Carries out a plan in the same turn as it was made. @param opflag the chunkservers have something to do; ignored for new chunks */
+  commitWrite(now: number, plan: WritePlan, opflag: boolean): { length: number; version: number } {
+    const { inode, index, chunkId, action } = plan;
+    const flag = opflag || action !== 'existing' ? 1 : 0;
+    this.metadata.commit({ op: 'WRITE', ts: now, inode, index, opflag: flag, canmodmtime: 0, chunkId });
+    const { nodes, chunks } = this.metadata.store;
+    return { length: nodes.length.get(inode), version: chunks.version(chunks.find(chunkId)) };
+  }
+
+  /** The chunkservers failed (spec 09 §10.5). */
+  rollback(now: number, plan: WritePlan): void {
+    const { nodes } = this.metadata.store;
+    const { inode, index, chunkId } = plan;
+    if (nodes.isFile(inode) && nodes.chunkAt(inode, index) === chunkId) {
+      this.metadata.commit({ op: 'ROLLBACK', ts: now, inode, index, previousChunkId: plan.oldChunkId, chunkId });
+    } else this.unlock(now, chunkId);
+  }
+
+  /** Spec 09 §10.4: `length` 0 only unlocks. */
+  writeEnd(ctx: Ctx, chunkId: number, inode: number, length: number): Refused {
+    const { nodes } = this.metadata.store;
+    if ((ctx.session.disables & DISABLE_WRITE) !== 0) return refuse(MFS_ERROR_EPERM);
+    if ((ctx.session.sesflags & SESFLAG_READONLY) !== 0) return refuse(MFS_ERROR_EROFS);
+    if (length > 0) {
+      if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
+      if (!nodes.isFile(inode)) return refuse(MFS_ERROR_EPERM);
+      if (length > nodes.length.get(inode))
+        this.metadata.commit({ op: 'LENGTH', ts: ctx.now, inode, length, canmodmtime: 0 });
+    }
+    return this.unlock(ctx.now, chunkId) ? OK : refuse(MFS_ERROR_NOCHUNK);
+  }
+
+  private unlock(now: number, chunkId: number): boolean {
+    if (this.metadata.store.chunks.find(chunkId) === 0) return false;
+    this.metadata.commit({ op: 'UNLOCK', ts: now, chunkId });
+    return true;
+  }
+}
