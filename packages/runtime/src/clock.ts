@@ -16,5 +16,22 @@ export interface Clock {
   every(periodMs: number, callback: () => void): Timer;
 }
 
-/** Waits; resolves early (without an error) never; rejects with the signal's reason when aborted. */
+/** Waits; never resolves early; rejects with the signal's reason when aborted. */
 export type Sleep = (delayMs: number, signal?: AbortSignal) => Promise<void>;
+
+/** The {@link Sleep} of a clock. */
+export function sleepOn(clock: Clock): Sleep {
+  return (delayMs, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const onAbort = (): void => {
+        timer.cancel();
+        reject(signal?.reason as Error);
+      };
+      const timer = clock.after(delayMs, () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+}
