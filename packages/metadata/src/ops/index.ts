@@ -4,3 +4,4 @@ export * from './records.js';
 export * from './access.js';
 export * from './metadata.js';
 export * from './files.js';
+export * from './attributes.js';
