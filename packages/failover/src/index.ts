@@ -3,4 +3,6 @@
  *
  * @packageDocumentation
  */
-export {};
+export * from './checksum.js';
+export * from './vrrp-packet.js';
+export * from './vrrp-machine.js';
