@@ -207,7 +207,12 @@ async function measure(implementation, dir) {
     MASTER_HOST: ADDRESS,
     MASTER_RECONNECTION_DELAY: '1',
   };
-  writeFileSync(join(base, 'cs.cfg'), Object.entries(lines).map(([key, value]) => `${key} = ${value}\n`).join(''));
+  writeFileSync(
+    join(base, 'cs.cfg'),
+    Object.entries(lines)
+      .map(([key, value]) => `${key} = ${value}\n`)
+      .join(''),
+  );
   const master = await fakeMaster();
   const [command, args] = serverCommand(implementation, join(base, 'cs.cfg'));
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -224,13 +229,22 @@ async function measure(implementation, dir) {
     add('write, 1 stream, MiB/s', CHUNK_MIB / (await timed(() => write(one, BLOCK, BLOCKS))));
     const four = [id++, id++, id++, id++];
     for (const chunk of four) await master.create(chunk);
-    add('write, 4 streams, MiB/s', (4 * CHUNK_MIB) / (await timed(() => Promise.all(four.map((chunk) => write(chunk, BLOCK, BLOCKS))))));
+    add(
+      'write, 4 streams, MiB/s',
+      (4 * CHUNK_MIB) / (await timed(() => Promise.all(four.map((chunk) => write(chunk, BLOCK, BLOCKS))))),
+    );
     add('read, 1 stream, MiB/s', CHUNK_MIB / (await timed(() => read(one, CHUNK_MIB << 20, 1, () => 0))));
-    add('read, 4 streams, MiB/s', (4 * CHUNK_MIB) / (await timed(() => Promise.all(four.map((chunk) => read(chunk, CHUNK_MIB << 20, 1, () => 0))))));
+    add(
+      'read, 4 streams, MiB/s',
+      (4 * CHUNK_MIB) / (await timed(() => Promise.all(four.map((chunk) => read(chunk, CHUNK_MIB << 20, 1, () => 0))))),
+    );
     const small = id++;
     await master.create(small);
     add('write of 4 KiB, packets/s', 4096 / (await timed(() => write(small, 4096, 4096))));
-    add('read of 4 KiB, requests/s', 2000 / (await timed(() => read(one, 4096, 2000, (i) => ((i * 7919) % 16384) * 4096))));
+    add(
+      'read of 4 KiB, requests/s',
+      2000 / (await timed(() => read(one, 4096, 2000, (i) => ((i * 7919) % 16384) * 4096))),
+    );
   }
   child.kill('SIGTERM');
   await new Promise((resolve) => child.once('exit', resolve));
@@ -245,7 +259,12 @@ async function main() {
   try {
     const c = await measure('c', dir);
     const ours = await measure('wapiti', dir);
-    const rows = Object.keys(c).map((name) => ({ name, c: Math.round(c[name]), ours: Math.round(ours[name]), ratio: Number((ours[name] / c[name]).toFixed(2)) }));
+    const rows = Object.keys(c).map((name) => ({
+      name,
+      c: Math.round(c[name]),
+      ours: Math.round(ours[name]),
+      ratio: Number((ours[name] / c[name]).toFixed(2)),
+    }));
     console.log('| one chunkserver | C 3.0.117 | ours | ours / C |');
     console.log('|---|---:|---:|---:|');
     for (const row of rows) console.log(`| ${row.name} | ${row.c} | ${row.ours} | ${row.ratio} |`);
