@@ -1,0 +1,65 @@
+import { formatIpv4, parseIpv4 } from './checksum.js';
+import { runCommand } from './command.js';
+
+const IP_TIMEOUT_MS = 5000;
+
+export interface InterfaceAddress {
+  readonly address: number;
+  readonly prefix: number;
+}
+
+export interface InterfaceState {
+  readonly up: boolean;
+  readonly index: number;
+  /** Hardware address, 6 bytes. */
+  readonly hardwareAddress: Buffer;
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+/** The interface named is not there. */
+export class InterfaceError extends Error {
+  readonly code = 'ENODEV';
+}
+
+/** Asks iproute2 for an interface. */
+export async function readInterface(name: string): Promise<InterfaceState> {
+  let text: string;
+  try {
+    text = await runCommand(['ip', '-json', 'address', 'show', 'dev', name], IP_TIMEOUT_MS);
+  } catch (error) {
+    throw new InterfaceError(`interface ${name}: ${(error as Error).message}`);
+  }
+  const [link] = JSON.parse(text) as {
+    ifindex: number;
+    flags: string[];
+    address?: string;
+    addr_info: { family: string; local: string; prefixlen: number }[];
+  }[];
+  if (link === undefined) throw new InterfaceError(`interface ${name}: not found`);
+  return {
+    up: link.flags.includes('UP') && link.flags.includes('LOWER_UP'),
+    index: link.ifindex,
+    hardwareAddress: Buffer.from((link.address ?? '').replaceAll(':', ''), 'hex'),
+    addresses: link.addr_info
+      .filter((one) => one.family === 'inet')
+      .map((one) => ({ address: parseIpv4(one.local) ?? 0, prefix: one.prefixlen })),
+  };
+}
+
+/** Sets a virtual address; without effect when it is there already. */
+export async function addAddress(name: string, { address, prefix }: InterfaceAddress): Promise<void> {
+  await runCommand(['ip', 'address', 'replace', `${formatIpv4(address)}/${prefix}`, 'dev', name], IP_TIMEOUT_MS);
+}
+
+/**
+ * Removes a virtual address and cuts the TCP connections bound to it, so that no client goes on talking to a demoted
+ * master (spec 14 §5).
+ */
+export async function removeAddress(name: string, { address, prefix }: InterfaceAddress): Promise<void> {
+  const { addresses } = await readInterface(name);
+  if (addresses.some((one) => one.address === address && one.prefix === prefix)) {
+    await runCommand(['ip', 'address', 'del', `${formatIpv4(address)}/${prefix}`, 'dev', name], IP_TIMEOUT_MS);
+  }
+  // needs CONFIG_INET_DIAG_DESTROY; without it connections end by their own timeouts, and the master itself is stopped anyway
+  await runCommand(['ss', '-K', 'src', formatIpv4(address)], IP_TIMEOUT_MS).catch(() => '');
+}
