@@ -11,3 +11,8 @@ export * from './probe.js';
 export * from './command.js';
 export * from './virtual-ip.js';
 export * from './arp.js';
+export * from './vrrp-instance.js';
+export * from './address-holder.js';
+export * from './host-state.js';
+export * from './supervisor.js';
+export * from './agent.js';

@@ -46,9 +46,20 @@ export async function readInterface(name: string): Promise<InterfaceState> {
   };
 }
 
-/** Sets a virtual address; without effect when it is there already. */
-export async function addAddress(name: string, { address, prefix }: InterfaceAddress): Promise<void> {
-  await runCommand(['ip', 'address', 'replace', `${formatIpv4(address)}/${prefix}`, 'dev', name], IP_TIMEOUT_MS);
+/**
+ * Sets a virtual address for `lifetimeS` seconds, or prolongs it. The kernel removes an address that nobody prolongs: an
+ * agent that was killed or stalls loses it without anybody's help, before another host takes it.
+ */
+export async function holdAddress(
+  name: string,
+  { address, prefix }: InterfaceAddress,
+  lifetimeS: number,
+): Promise<void> {
+  const lifetime = ['valid_lft', `${lifetimeS}`, 'preferred_lft', `${lifetimeS}`];
+  await runCommand(
+    ['ip', 'address', 'replace', `${formatIpv4(address)}/${prefix}`, 'dev', name, ...lifetime],
+    IP_TIMEOUT_MS,
+  );
 }
 
 /**
