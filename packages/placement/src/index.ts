@@ -3,4 +3,6 @@
  *
  * @packageDocumentation
  */
-export {};
+export * from './chunk-table.js';
+export * from './servers.js';
+export * from './chunk-manager.js';
