@@ -1,0 +1,1 @@
+export { ChunkserverService, type ChunkserverServiceOptions, type ChunkserverEvents } from './service.js';

@@ -1,0 +1,66 @@
+import type { Metadata } from '@wapiti-fs/metadata';
+import type { ChunkTable } from '@wapiti-fs/placement';
+
+/** The metadata's chunk table as placement wants it; changes are journalled (spec 08 §6.5). */
+export class MetadataChunkTable implements ChunkTable {
+  constructor(
+    private readonly metadata: Metadata,
+    private readonly nowS: () => number,
+  ) {}
+
+  private slot(chunkId: number): number {
+    return this.metadata.store.chunks.find(chunkId);
+  }
+
+  version(chunkId: number): number | undefined {
+    const slot = this.slot(chunkId);
+    return slot === 0 ? undefined : this.metadata.store.chunks.version(slot);
+  }
+
+  /** The largest demand of the classes that refer to the chunk (spec 10 §3). */
+  private sclass(chunkId: number): number {
+    const slot = this.slot(chunkId);
+    let best = 0;
+    let copies = 0;
+    if (slot === 0) return 0;
+    for (const sclass of this.metadata.store.chunks.classCounts(slot).keys()) {
+      const wanted = this.metadata.store.goalFactor(sclass);
+      if (wanted > copies) [best, copies] = [sclass, wanted];
+    }
+    return best;
+  }
+
+  goal(chunkId: number): number {
+    const sclass = this.sclass(chunkId);
+    if (sclass === 0) return 0;
+    const definition = this.metadata.store.tables.sclasses.get(sclass);
+    return definition === undefined ? 1 : definition.keep.length;
+  }
+
+  labels(chunkId: number): readonly (readonly number[])[] {
+    return this.metadata.store.tables.sclasses.get(this.sclass(chunkId))?.create ?? [];
+  }
+
+  lockedTo(chunkId: number): number {
+    const slot = this.slot(chunkId);
+    return slot === 0 ? 0 : this.metadata.store.chunks.lockedTo(slot);
+  }
+
+  *chunkIds(): Iterable<number> {
+    const { chunks } = this.metadata.store;
+    for (const slot of chunks.entries()) yield chunks.id(slot);
+  }
+
+  add(chunkId: number, version: number, lockedTo: number): void {
+    this.metadata.commit({ op: 'CHUNKADD', ts: this.nowS(), chunkId, version, lockedTo });
+  }
+
+  delete(chunkId: number): void {
+    const version = this.version(chunkId);
+    if (version !== undefined) this.metadata.commit({ op: 'CHUNKDEL', ts: this.nowS(), chunkId, version });
+  }
+
+  setVersion(chunkId: number, version: number): void {
+    this.metadata.commit({ op: 'SETVERSION', ts: this.nowS(), chunkId, version });
+  }
+}
