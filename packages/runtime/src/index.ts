@@ -21,3 +21,4 @@ export { LibcError } from './libc/libc.js';
 export * from './libc/locks.js';
 export * from './libc/process.js';
 export * from './libc/raw-socket.js';
+export * from './config/index.js';

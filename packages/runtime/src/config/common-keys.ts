@@ -1,0 +1,49 @@
+/** Keys that every daemon has (spec 12 §3), and those that Wapiti adds. */
+import { cfg } from './keys.js';
+import { type ConfigDefinition, defineConfig, type ValuesOf } from './config.js';
+
+export const commonKeys = {
+  WORKING_USER: { type: cfg.text('mfs'), reload: false, doc: 'User to run as: name or #uid.' },
+  WORKING_GROUP: {
+    type: cfg.text(''),
+    reload: false,
+    doc: 'Group to run as: name or #gid; empty: the group of the user.',
+  },
+  SYSLOG_IDENT: { type: cfg.text(''), reload: false, doc: 'Name in log lines; empty: name of the program.' },
+  LOCK_MEMORY: { type: cfg.boolean(false), reload: false, doc: 'Keep all memory from being swapped out (mlockall).' },
+  NICE_LEVEL: { type: cfg.integer(-19, { min: -20, max: 19 }), reload: false, doc: 'Scheduling priority.' },
+  DATA_PATH: { type: cfg.path('/var/lib/mfs'), reload: false, doc: 'Working directory; it must exist.' },
+  FILE_UMASK: { type: cfg.umask('027'), reload: false, doc: 'Mode bits that created files do not get.' },
+  DISABLE_OOM_KILLER: {
+    type: cfg.boolean(true),
+    reload: false,
+    doc: 'Keep the kernel from killing the daemon for memory.',
+  },
+  LIMIT_GLIBC_MALLOC_ARENAS: {
+    type: cfg.integer(4, { min: 0, max: 255 }),
+    reload: false,
+    doc: 'Accepted for compatibility; without effect, memory is managed by Node.js.',
+  },
+  LOG_FILE: {
+    type: cfg.path(''),
+    reload: true,
+    doc: 'Wapiti: log of a daemon in the background; empty: DATA_PATH/SYSLOG_IDENT.log. `stderr`: no file.',
+  },
+  LOG_LEVEL: {
+    type: cfg.choice('info', ['error', 'warn', 'notice', 'info', 'debug']),
+    reload: true,
+    doc: 'Wapiti: lowest level logged: error, warn, notice, info, debug.',
+  },
+  LOG_LEVELS: { type: cfg.text(''), reload: true, doc: 'Wapiti: levels of single modules: module=level,…' },
+  LOG_FORMAT: { type: cfg.choice('line', ['line', 'json']), reload: false, doc: 'Wapiti: line or json.' },
+  METRICS_LISTEN: {
+    type: cfg.text(''),
+    reload: false,
+    doc: 'Wapiti: HOST:PORT on which Prometheus metrics are served under /metrics; empty: not at all.',
+  },
+} as const;
+
+export type CommonConfig = ValuesOf<typeof commonKeys>;
+
+/** The common keys alone; all others count as known. */
+export const commonDefinition: ConfigDefinition<CommonConfig> = defineConfig(commonKeys);
