@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js';
 import type { Network } from './connection.js';
 import type { Logger } from './logger.js';
+import type { Metrics } from './metrics.js';
 import type { Random } from './random.js';
 
 /** The outside world as handed to a role, whether it runs as a daemon or embedded (`wapiti dev`, tests). */
@@ -9,6 +10,8 @@ export interface Services {
   readonly random: Random;
   readonly network: Network;
   readonly log: Logger;
+  /** Where the role registers its metrics; absent when nobody will read them. */
+  readonly metrics?: Metrics;
 }
 
 /** A role that was started: what the daemon life cycle (or an embedder) can do with it. */

@@ -22,3 +22,8 @@ export * from './libc/locks.js';
 export * from './libc/process.js';
 export * from './libc/raw-socket.js';
 export * from './config/index.js';
+export * from './metrics.js';
+export * from './metrics-server.js';
+export { runDaemon, type DaemonSpec } from './daemon/run-daemon.js';
+export type { DaemonOption } from './daemon/arguments.js';
+export * from './link.js';

@@ -141,7 +141,6 @@ export function fieldsText(fields: LogFields | undefined): string {
 
 /** Bytes from peers may stand in a text: they must not look like lines of their own. */
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

@@ -107,6 +107,26 @@ export function defineConfig<K extends KeyDefinitions, Config>(
   return { keys, schema, build: make };
 }
 
+/**
+ * A definition from a zod object schema (also with a transform behind it) whose members take the texts of the file, each having a
+ * default. Prefer {@link defineConfig}, which knows what a reload changes.
+ */
+export function configOfSchema<Config>(schema: z.ZodType<Config, unknown>): ConfigDefinition<Config> {
+  let object: z.ZodType = schema;
+  while (object instanceof z.ZodPipe) object = object.in as z.ZodType;
+  if (!(object instanceof z.ZodObject)) throw new TypeError('the schema of a configuration must be an object of keys');
+  const keys: Record<string, KeyDefinition> = {};
+  for (const [name, member] of Object.entries(object.shape as Record<string, z.ZodType>))
+    keys[name] = { type: member as KeyType<unknown>, reload: true, doc: member.description ?? '' };
+  const build = (_values: Readonly<Record<string, unknown>>, { raw }: ConfigSource): Config => {
+    const result = schema.safeParse(raw);
+    if (result.success) return result.data;
+    const issue = result.error.issues[0];
+    throw new KeyError(String(issue?.path[0] ?? ''), issue?.message ?? 'wrong');
+  };
+  return { keys, schema, build };
+}
+
 const NO_SOURCE: ConfigSource = { path: '', raw: {} };
 
 /** The value of a key does not go with the others. */
