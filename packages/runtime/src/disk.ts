@@ -67,6 +67,7 @@ const DISK_ERROR_TEXTS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EBADF: 'file is not open',
   EEXIST: 'file exists',
+  EFBIG: 'file too large',
   EINVAL: 'invalid argument',
   EIO: 'input/output error',
   EISDIR: 'is a directory',
