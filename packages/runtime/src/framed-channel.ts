@@ -16,6 +16,8 @@ export const DEFAULT_MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 export const END_TIMEOUT_MS = 5000;
 /** A timer later than this tells that this process did not run: such time does not count as the peer's silence (spec 01 §9). */
 const LATE_TIMER_MS = 100;
+/** Timers run at least this often, so that the length of such a stop is known. */
+const TICK_MS = 1000;
 
 export abstract class FramedChannel implements FramedConnection {
   abstract readonly remoteAddress: string;
@@ -233,7 +235,8 @@ export abstract class FramedChannel implements FramedConnection {
     if (idleTimeoutMs !== undefined && !this.paused) dueMs = Math.min(dueMs, this.lastReceivedMs + idleTimeoutMs);
     if (dueMs === Infinity) return;
     const nowMs = this.clock.monotonicMs();
-    this.timerDueMs = Math.max(dueMs, nowMs);
+    dueMs = Math.min(Math.max(dueMs, nowMs), nowMs + TICK_MS);
+    this.timerDueMs = dueMs;
     // At least 1 ms: timers of Node may come a fraction of a millisecond early.
     this.timer = this.clock.after(Math.max(Math.ceil(dueMs - nowMs), 1), () => this.tick());
   }

@@ -39,6 +39,8 @@ export interface DiskFault {
   readonly writtenBytes?: number;
 }
 
+const UNLIMITED_BYTES = 2 ** 40;
+
 type Change = { readonly position: number; readonly bytes: Buffer } | { readonly sizeBytes: number };
 
 class MemoryInode {
@@ -101,7 +103,7 @@ class MemoryFolder {
 }
 
 export interface MemoryDiskOptions {
-  /** Default 1 TiB. */
+  /** Default: no limit (and `statfs` tells of 1 TiB). */
   readonly capacityBytes?: number;
   /** Wall clock for modification times. */
   readonly nowMs?: () => number;
@@ -129,7 +131,7 @@ export class MemoryDisk implements Disk {
   };
 
   constructor(private readonly options: MemoryDiskOptions = {}) {
-    this.capacityBytes = options.capacityBytes ?? 2 ** 40;
+    this.capacityBytes = options.capacityBytes ?? Infinity;
   }
 
   // ---- faults ----------------------------------------------------------------------------------------------------
@@ -231,7 +233,7 @@ export class MemoryDisk implements Disk {
           if (sizeBytes > 0) this.change(inode, { position, bytes: bytes.subarray(0, sizeBytes) });
         };
         enter('write', true, put);
-        const room = this.capacityBytes - this.usedBytes + Math.max(0, inode.sizeBytes - position);
+        const room = this.roomBytes() + Math.max(0, inode.sizeBytes - position);
         if (bytes.length > room) {
           put(Math.max(0, room));
           throw new DiskError('ENOSPC', 'write', path);
@@ -331,7 +333,8 @@ export class MemoryDisk implements Disk {
     const path = normal(given);
     this.meet('statfs', path);
     if (this.find(path) === undefined) throw new DiskError('ENOENT', 'statfs', path);
-    return { totalBytes: this.capacityBytes, availableBytes: Math.max(0, this.capacityBytes - this.usedBytes) };
+    const totalBytes = Math.min(this.capacityBytes, UNLIMITED_BYTES);
+    return { totalBytes, availableBytes: Math.max(0, totalBytes - this.usedBytes) };
   }
 
   async syncDirectory(given: string): Promise<void> {
@@ -339,6 +342,11 @@ export class MemoryDisk implements Disk {
     this.meet('fsync', path);
     const folder = this.folder('fsync', path);
     folder.durable = new Map(folder.entries);
+  }
+
+  /** Adding up what is used is only worth it when it is limited. */
+  private roomBytes(): number {
+    return this.capacityBytes === Infinity ? Infinity : this.capacityBytes - this.usedBytes;
   }
 
   // ---- the tree --------------------------------------------------------------------------------------------------

@@ -55,7 +55,10 @@ class NodeFile implements DiskFile {
     let left = parts.filter((part) => part.length > 0);
     let position = positionBytes;
     while (left.length > 0) {
-      const { bytesWritten } = await this.handle.writev(left.slice(0, MAX_PARTS), this.appending ? null : position);
+      const { bytesWritten } = await this.handle.writev(
+        left.slice(0, MAX_PARTS),
+        this.appending ? undefined : position,
+      );
       if (bytesWritten === 0) throw new DiskError('EIO', 'write', this.path);
       position += bytesWritten;
       left = without(left, bytesWritten);
