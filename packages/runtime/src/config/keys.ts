@@ -42,7 +42,7 @@ export function keyType<T>(
   parse: (text: string) => T,
   info: Partial<Omit<KeyTypeInfo, 'defaultText'>> = {},
 ): KeyType<T> {
-  const fromText = z.unknown().transform((input, context): T => {
+  const fromText = z.unknown().optional().transform((input, context): T => {
     try {
       if (input === undefined) return parse(defaultText);
       if (typeof input === 'string') return parse(input);
