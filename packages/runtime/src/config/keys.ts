@@ -42,22 +42,25 @@ export function keyType<T>(
   parse: (text: string) => T,
   info: Partial<Omit<KeyTypeInfo, 'defaultText'>> = {},
 ): KeyType<T> {
-  const fromText = z.unknown().optional().transform((input, context): T => {
-    try {
-      if (input === undefined) return parse(defaultText);
-      if (typeof input === 'string') return parse(input);
-      if (typeof input === 'number' || typeof input === 'bigint') return parse(String(input));
-      if (typeof input === 'boolean') return parse(input ? '1' : '0');
-      if (input === null) return parse('');
-      throw new ValueError(
-        Array.isArray(input) ? 'a single value is expected, not a list' : 'a single value is expected',
-      );
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message });
-      return z.NEVER;
-    }
-  });
+  const fromText = z
+    .unknown()
+    .optional()
+    .transform((input, context): T => {
+      try {
+        if (input === undefined) return parse(defaultText);
+        if (typeof input === 'string') return parse(input);
+        if (typeof input === 'number' || typeof input === 'bigint') return parse(String(input));
+        if (typeof input === 'boolean') return parse(input ? '1' : '0');
+        if (input === null) return parse('');
+        throw new ValueError(
+          Array.isArray(input) ? 'a single value is expected, not a list' : 'a single value is expected',
+        );
+      } catch (error) {
+        if (!(error instanceof ValueError)) throw error;
+        context.addIssue({ code: 'custom', message: error.message });
+        return z.NEVER;
+      }
+    });
   infos.set(fromText, { show: (value) => String(value), ...info, defaultText });
   return fromText;
 }
