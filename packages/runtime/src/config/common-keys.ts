@@ -26,7 +26,7 @@ export const commonKeys = {
   },
   LOG_FILE: {
     type: cfg.path(''),
-    reload: true,
+    reload: false,
     doc: 'Wapiti: log of a daemon in the background; empty: DATA_PATH/SYSLOG_IDENT.log. `stderr`: no file.',
   },
   LOG_LEVEL: {
