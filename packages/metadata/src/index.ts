@@ -5,3 +5,4 @@
  */
 export * from './store/index.js';
 export * from './ops/index.js';
+export * from './changelog/index.js';

@@ -54,7 +54,7 @@ const MAX_CHUNK_ID_JUMP = 1_000_000_000;
 const SECONDS_PER_HOUR = 3600;
 const MAX_CSID = 65535;
 
-type Handlers = { readonly [K in ChangeOp]: (store: MetadataStore, change: ChangeOf<K>) => void };
+type Handlers = { readonly [K in ChangeOp]?: (store: MetadataStore, change: ChangeOf<K>) => void };
 
 /**
  * Applies one change and counts the version up.

@@ -1,5 +1,5 @@
 /** The records that {@link applyRecord} carries out. Argument names and order are those of spec 08 §6; results are included. */
-import type { SessionParameters } from '../store/tables.js';
+import type { Quota, SessionParameters } from '../store/tables.js';
 
 interface Arguments {
   SETMETAID: { metaid: bigint };
@@ -51,6 +51,90 @@ interface Arguments {
   FREEINODES: { delay: number; freed: number; requeued: number; checksum: number };
   PURGE: { inode: number };
   CSDBOP: { operation: number; ip: number; port: number; argument: number };
+  SETEATTR: { inode: number; uid: number; eattr: number; smode: number } & WalkCounters;
+  /** `trashtime` in seconds. */
+  SETTRASHTIME: { inode: number; uid: number; trashtime: number; smode: number } & WalkCounters;
+  SETSCLASS: { inode: number; uid: number; src: number; dst: number; smode: number } & WalkCounters;
+  SETXATTR: { inode: number; name: Buffer; value: Buffer; mode: number };
+  SETACL: {
+    inode: number;
+    mode: number;
+    changectime: number;
+    acltype: number;
+    user: number;
+    group: number;
+    other: number;
+    mask: number;
+    nusers: number;
+    ngroups: number;
+    blob: Buffer;
+  };
+  QUOTA: Quota;
+  /** `from` and `to` are absent in old records: all of `src`. */
+  APPEND: { dst: number; src: number; from?: number; to?: number };
+  REPAIR: { inode: number; index: number; version: number };
+  SETFILECHUNK: { inode: number; index: number; chunkId: number };
+  ARCHCHG: { inode: number; uid: number; cmd: number } & WalkCounters;
+  /** `created` is the counter called `new` in spec 08 §6.6. */
+  SNAPSHOT: {
+    src: number;
+    dstParent: number;
+    name: Buffer;
+    smode: number;
+    sesflags: number;
+    uid: number;
+    gids: readonly number[];
+    cumask: number;
+    checksum: number;
+    removed: number;
+    same: number;
+    existing: number;
+    hardlinks: number;
+    created: number;
+  };
+  SETPATH: { inode: number; path: Buffer };
+  UNDEL: { inode: number };
+  FLOCK: { inode: number; sessionId: number; owner: bigint; kind: LockKind };
+  POSIXLOCK: {
+    inode: number;
+    sessionId: number;
+    owner: bigint;
+    kind: LockKind;
+    start: bigint;
+    end: bigint;
+    pid: number;
+  };
+  /** `isNew` 1 = the class is made; label expressions are 4 masks each. */
+  SCSET: {
+    name: Buffer;
+    isNew: number;
+    mode: number;
+    archDelayDays: number;
+    adminOnly: number;
+    create: number[][];
+    keep: number[][];
+    arch: number[][];
+    id: number;
+  };
+  SCDUP: { oldName: Buffer; newName: Buffer; oldId: number; newId: number };
+  SCREN: { oldName: Buffer; newName: Buffer; id: number };
+  SCDEL: { name: Buffer; id: number };
+  /** Obsolete (spec 08 §6.12): takes the next session id. */
+  SESSION: { sessionId: number };
+  /** Obsolete: raises the version of a chunk by one. */
+  INCVERSION: { chunkId: number };
+  /** Obsolete: sets the next chunk id. */
+  NEXTCHUNKID: { chunkId: number };
+}
+
+/** R shared, W exclusive, U unlock. */
+export type LockKind = 'R' | 'W' | 'U';
+
+/** Results of an operation that walks over inodes. */
+interface WalkCounters {
+  changed: number;
+  notchanged: number;
+  denied: number;
 }
 
 export type ChangeOp = keyof Arguments;
