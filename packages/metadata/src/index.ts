@@ -6,3 +6,5 @@
 export * from './store/index.js';
 export * from './ops/index.js';
 export * from './changelog/index.js';
+export * from './image/index.js';
+export * from './restore/index.js';

@@ -174,6 +174,8 @@ export class NodeTable {
 
   /** All inode numbers in use, ascending. */
   *inodes(): Generator<number> {
-    for (let inode = 1; inode <= this.maxInode; inode++) if (this.type.get(inode) !== 0) yield inode;
+    const end = this.maxInode + 1;
+    for (let inode = this.type.skipGaps(1, end); inode < end; inode = this.type.skipGaps(inode + 1, end))
+      if (this.type.get(inode) !== 0) yield inode;
   }
 }

@@ -28,6 +28,14 @@ export class Column {
     page[index & PAGE_MASK] = value;
   }
 
+  /** `index` itself, or the first index of the next page that exists if its own does not; `end` when there is none. */
+  skipGaps(index: number, end: number): number {
+    let page = index >>> PAGE_BITS;
+    if (this.pages[page] !== undefined) return index;
+    while (page < this.pages.length && this.pages[page] === undefined) page++;
+    return page < this.pages.length ? page * PAGE_SIZE : end;
+  }
+
   add(index: number, difference: number): void {
     this.set(index, this.get(index) + difference);
   }
