@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-export {};
+import { runRestore } from './index.js';
+
+process.exitCode = runRestore(process.argv.slice(2));

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MetadataStore, restoreMetadata, RestoreError, type RestoreFiles, writeImage } from '../src/index.js';
+
+const VECTORS = join(__dirname, '../../../tests/vectors/changelog');
+const vector = (name: string): Buffer => readFileSync(join(VECTORS, name));
+
+function memory(entries: Record<string, Buffer | string>): RestoreFiles {
+  const read = (name: string): Buffer => Buffer.from(entries[name] ?? '');
+  return {
+    list: () => Object.keys(entries),
+    read,
+    readEnds: (name, head, tail) => ({ head: read(name).subarray(0, head), tail: read(name).subarray(-tail) }),
+  };
+}
+
+const image = (version: number, metaid = 7n): Buffer => {
+  const store = MetadataStore.empty(5);
+  store.version = version;
+  store.metaid = metaid;
+  return Buffer.concat([...writeImage(store)]);
+};
+const lines = (from: number, to: number): string =>
+  Array.from({ length: to - from + 1 }, (_, i) => `${from + i}: 9|ACCESS(1)\n`).join('');
+const restore = (entries: Record<string, Buffer | string>, log: string[] = []): ReturnType<typeof restoreMetadata> =>
+  restoreMetadata(memory(entries), (line) => log.push(line), { now: 5 });
+
+test('names of a metalogger and of a master: best image, overlapping files merged', () => {
+  const { store, report } = restore({
+    'metadata_ml.mfs.back': image(4),
+    'metadata.mfs.back': image(3),
+    'changelog_ml.1.mfs': lines(1, 6),
+    'changelog.0.mfs': lines(5, 9),
+    'changelog.1.mfs': lines(1, 3),
+  });
+  expect(store.version).toBe(10);
+  expect(report).toMatchObject({
+    image: 'metadata_ml.mfs.back',
+    imageVersion: 4,
+    applied: 6,
+    skipped: ['changelog.1.mfs'],
+  });
+});
+
+test('a torn last line is left out and reported, the lines before it are used', () => {
+  const { report } = restore({ 'metadata.mfs': image(1), 'changelog.0.mfs': `${lines(1, 2)}3: 9|ACC` });
+  expect(report).toMatchObject({ version: 3, torn: [{ file: 'changelog.0.mfs', sizeBytes: 8 }] });
+});
+
+test('a line that cannot be parsed is supplied by another file', () => {
+  const bad = `${lines(1, 1)}2: 9|ACCESS(\n${lines(3, 3)}`;
+  expect(
+    restore({ 'metadata.mfs': image(1), 'changelog.0.mfs': bad, 'changelog.1.mfs': lines(1, 3) }).report.version,
+  ).toBe(4);
+  expect(() => restore({ 'metadata.mfs': image(1), 'changelog.0.mfs': bad })).toThrow(/hole in change files/);
+});
+
+test('refused: no image, images of two instances, a hole, a change that does not fit', () => {
+  expect(() => restore({ 'changelog.0.mfs': lines(1, 1) })).toThrow(RestoreError);
+  expect(() => restore({ 'metadata.mfs': image(1), 'metadata.mfs.back': image(2, 8n) })).toThrow(/different id number/);
+  expect(() => restore({ 'metadata.mfs': image(1), 'changelog.0.mfs': lines(2, 3) })).toThrow(
+    /entries 1 to 1 are missing/,
+  );
+  expect(() => restore({ 'metadata.mfs': image(1), 'changelog.0.mfs': '1: 9|ACCESS(77)\n' })).toThrow(
+    /change 1: .*no inode 77/,
+  );
+});
+
+test('image and changelog of the reference give its next image', () => {
+  const { store } = restore({
+    'metadata.v509.mfs': vector('metadata.v509.mfs'),
+    'changelog.0.mfs': vector('changelog.0.mfs'),
+  });
+  const now = 1795332000;
+  expect(Buffer.concat([...writeImage(store, now)]).equals(vector('metadata.v531.mfs'))).toBe(true);
+});
