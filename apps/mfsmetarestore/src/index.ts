@@ -71,7 +71,7 @@ function usage(problem: string): number {
 }
 
 /** Runs the tool; returns the exit status: 0 = stored, 1 = failed, with the reason on stderr. */
-export function runRestore(argv: readonly string[]): number {
+export async function runRestore(argv: readonly string[]): Promise<number> {
   let parsed;
   try {
     parsed = parseArgs({
@@ -102,7 +102,7 @@ export function runRestore(argv: readonly string[]): number {
   const folder = values.d ?? '.';
   try {
     // Loaded only here: a wrong command line is answered without loading the metadata code.
-    const { restoreMetadata, writeImage } = require('@wapiti-fs/metadata') as typeof import('@wapiti-fs/metadata');
+    const { restoreMetadata, writeImage } = await import('@wapiti-fs/metadata');
     const now = Math.floor(Date.now() / 1000);
     const log = (line: string): void => void process.stderr.write(`${line}\n`);
     const options = automatic || image === undefined ? { now } : { now, image, changelogs: positionals };

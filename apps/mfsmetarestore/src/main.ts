@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 import { runRestore } from './index.js';
 
-process.exitCode = runRestore(process.argv.slice(2));
+void runRestore(process.argv.slice(2)).then((status) => (process.exitCode = status));

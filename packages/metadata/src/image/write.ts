@@ -272,7 +272,7 @@ function* chunksBody({ chunks }: MetadataStore, out: Output, now: number): Gener
 }
 
 const small = (body: SmallBody): LargeBody =>
-  // eslint-disable-next-line require-yield -- the whole section is the last piece, taken by the caller
+   
   function* (store, out) {
     body(store, out.writer);
   };
