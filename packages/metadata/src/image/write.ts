@@ -272,7 +272,6 @@ function* chunksBody({ chunks }: MetadataStore, out: Output, now: number): Gener
 }
 
 const small = (body: SmallBody): LargeBody =>
-   
   function* (store, out) {
     body(store, out.writer);
   };
