@@ -209,8 +209,10 @@ export class ChunkManager {
   deleteAnswered(id: ServerId, chunkId: number, status: number): void {
     this.count(this.deletes, id, -1);
     const chunk = this.chunks.get(chunkId);
-    if (chunk === undefined || (status !== MFS_STATUS_OK && status !== MFS_ERROR_NOCHUNK)) return;
-    if (chunk.copies.get(id)?.state === 'deleting') this.dropCopy(chunkId, chunk, id);
+    const copy = chunk?.copies.get(id);
+    if (chunk === undefined || copy?.state !== 'deleting') return;
+    if (status === MFS_STATUS_OK || status === MFS_ERROR_NOCHUNK) this.dropCopy(chunkId, chunk, id);
+    else Object.assign(copy, { state: 'invalid', version: 0 }); // tried again by the loop (spec 03 §12)
   }
 
   replicationAnswered(id: ServerId, chunkId: number, version: number, status: number, nowS: number): void {
