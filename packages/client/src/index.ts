@@ -3,4 +3,5 @@
  *
  * @packageDocumentation
  */
-export {};
+export * from './data/chunk-master.js';
+export * from './data/data.js';
