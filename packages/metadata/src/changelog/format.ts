@@ -1,5 +1,6 @@
 import type { Change, ChangeOf } from '../ops/records.js';
-import { type Field, LAYOUTS } from './layout.js';
+import type { Field } from './kinds.js';
+import { LAYOUTS } from './layout.js';
 
 const HEX = Array.from({ length: 256 }, (_, byte) => {
   const plain = byte >= 32 && byte < 127 && !',%()'.includes(String.fromCharCode(byte));

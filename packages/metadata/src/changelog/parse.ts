@@ -1,6 +1,7 @@
 import type { Change } from '../ops/records.js';
 import { ChangelogError } from './error.js';
-import { type Field, LAYOUTS, type OpLayout } from './layout.js';
+import type { Field, OpLayout } from './kinds.js';
+import { LAYOUTS } from './layout.js';
 
 const MAX_NAME_BYTES = 255;
 const MAX_QUOTED_CHARACTERS = 200;

@@ -36,7 +36,8 @@ import {
 } from '@wapiti-fs/protocol';
 import { ACL_ACCESS } from '../store/tables.js';
 import { type Ctx, mayAccess, resolve } from './access.js';
-import type { Metadata, Refused } from './metadata.js';
+import type { Metadata } from './metadata.js';
+import { refuse, type Refused } from './results.js';
 
 export interface SetattrRequest {
   /** SET_*_FLAG bits. */
@@ -49,8 +50,6 @@ export interface SetattrRequest {
   readonly winattr: number;
   readonly sugidClearMode: number;
 }
-
-const refuse = (status: number): Refused => ({ status });
 
 function clearedMode(code: number, mode: number, directory: boolean, root: boolean, gidChanges: boolean): number {
   const ext = directory ? mode : mode & ((mode & 0o010) !== 0 ? 0o1777 : 0o3777);

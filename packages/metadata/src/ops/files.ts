@@ -9,13 +9,13 @@ import {
   MFS_ERROR_LOCKED,
   MFS_ERROR_NOCHUNK,
   MFS_MAX_CHUNK_INDEX,
-  MFS_STATUS_OK,
   SESFLAG_READONLY,
   DISABLE_READ,
   DISABLE_WRITE,
 } from '@wapiti-fs/protocol';
 import type { Ctx } from './access.js';
-import type { Metadata, Refused } from './metadata.js';
+import type { Metadata } from './metadata.js';
+import { OK, refuse, type Refused } from './results.js';
 
 /**
  * What the chunk layer must do before {@link FileOperations.commitWrite}: `new` create chunk `chunkId` version 1; `duplicate` copy
@@ -33,9 +33,6 @@ export interface WritePlan {
   readonly oldVersion: number;
   readonly sclass: number;
 }
-
-const refuse = (status: number): Refused => ({ status });
-const OK = { status: MFS_STATUS_OK } as const;
 
 export class FileOperations {
   constructor(private readonly metadata: Metadata) {}

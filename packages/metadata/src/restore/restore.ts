@@ -3,7 +3,7 @@ import { parseLine } from '../changelog/parse.js';
 import { ImageError } from '../image/error.js';
 import { END_MARKER, HEADER_BYTES, type ImageHeader, readImageHeader } from '../image/frame.js';
 import { readImage } from '../image/read.js';
-import { applyRecord } from '../ops/apply.js';
+import { applyRecord } from '../ops/apply/index.js';
 import { ApplyError, UnsupportedChangeError } from '../ops/errors.js';
 import type { MetadataStore } from '../store/store.js';
 import { ChangelogFile } from './changelog-file.js';
