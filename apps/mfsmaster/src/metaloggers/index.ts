@@ -1,0 +1,1 @@
+export { MetaloggerService, type MetaloggerServiceOptions, type MetaloggerSource } from './service.js';
