@@ -5,7 +5,7 @@ import { ChunkStore, type HddConfig, parseHddConfig } from '@wapiti-fs/chunkstor
 import { type FramedServer, lockWholeFile, type RunningRole, type Services } from '@wapiti-fs/runtime';
 
 import { ChainConnections, MAX_DATA_PACKET_BYTES } from './chain-connections.js';
-import type { ChunkserverConfig } from './config.js';
+import { type ChunkserverConfig, DEFAULT_CONFIG } from './config.js';
 import { DataConnection } from './data-connection.js';
 import { Jobs } from './jobs.js';
 import { MasterLink } from './master-link.js';
@@ -25,8 +25,25 @@ export interface RunningChunkserver extends RunningRole<ChunkserverConfig> {
   readonly registered: boolean;
 }
 
+/** Where the list of folders was in old installations; used when the standard place has none (spec 12 §5). */
+const OLD_HDD_CONF_FILENAME = '/etc/mfshdd.cfg';
+
+async function readHddLines(config: ChunkserverConfig): Promise<string> {
+  if (config.hddLines !== undefined) return config.hddLines.join('\n');
+  try {
+    return await readFile(config.hddConfFilename, 'utf8');
+  } catch (error) {
+    const standard = config.hddConfFilename === DEFAULT_CONFIG.hddConfFilename;
+    const old = standard ? await readFile(OLD_HDD_CONF_FILENAME, 'utf8').catch(() => undefined) : undefined;
+    if (old !== undefined) return old;
+    throw new Error(`list of data folders ${config.hddConfFilename} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
 async function readHddConfig(config: ChunkserverConfig, services: Services): Promise<HddConfig> {
-  const text = config.hddLines?.join('\n') ?? (await readFile(config.hddConfFilename, 'utf8'));
+  const text = await readHddLines(config);
   const hdd = parseHddConfig(text);
   for (const warning of hdd.warnings) services.log.warn(`${config.hddConfFilename}: ${warning}`);
   if (hdd.folders.length === 0) services.log.warn(`no hdd space defined in ${config.hddConfFilename} file`);

@@ -1,6 +1,7 @@
 /** Configuration of the chunkserver: keys of spec 12 §3, §5. */
-import { parseSize } from '@wapiti-fs/chunkstore';
-import { z } from 'zod';
+import { resolve } from 'node:path';
+
+import { cfg, commonKeys, type ConfigDefinition, configFrom, defineConfig } from '@wapiti-fs/runtime';
 
 export interface ChunkserverConfig {
   readonly dataPath: string;
@@ -32,29 +33,6 @@ export interface ChunkserverConfig {
   readonly raw?: Readonly<Record<string, string>> | undefined;
 }
 
-export const DEFAULT_CONFIG: Omit<ChunkserverConfig, 'dataPath'> = {
-  hddConfFilename: '/etc/mfs/mfshdd.cfg',
-  leaveSpaceDefaultBytes: 256 * 1024 * 1024,
-  errorToleranceCount: 2,
-  errorTolerancePeriodS: 600,
-  fsyncBeforeClose: false,
-  sparsifyOnWrite: true,
-  rrChunkCount: 10_000,
-  keepDuplicatesHours: 168,
-  allowStartingWithInvalidDisks: false,
-  workersMax: 250,
-  labels: '',
-  bindHost: '*',
-  masterHost: 'mfsmaster',
-  masterPort: 9420,
-  masterTimeoutS: 0,
-  masterReconnectionDelayS: 5,
-  authCode: undefined,
-  chunksPerRegisterPacket: 10_000,
-  listenHost: '*',
-  listenPort: 9422,
-};
-
 /** Label letters as a mask, bit 0 = A; what else stands there is returned for the log (spec 03 §8.1). */
 export function parseLabels(text: string): { mask: number; bad: string[] } {
   let mask = 0;
@@ -66,104 +44,137 @@ export function parseLabels(text: string): { mask: number; bad: string[] } {
   return { mask: mask >>> 0, bad };
 }
 
-/** C strtol with base 0 (spec 12 §2): what follows the number is ignored; no number is an error. */
-function integer(defaultValue: number, min: number, max: number): z.ZodType<number, unknown> {
-  return z
-    .union([
-      z.number().int(),
-      z
-        .string()
-        .regex(/^\s*[-+]?\d/, 'expected a number')
-        .transform(toInteger),
-    ])
-    .default(defaultValue)
-    .transform((value) => Math.min(max, Math.max(min, value)));
-}
-
-function toInteger(text: string): number {
-  const match = /^\s*([-+]?)(0x[0-9a-f]+|0[0-7]*|\d+)/i.exec(text);
-  const digits = match?.[2] ?? '0';
-  const value = /^0x/i.test(digits) ? Number(digits) : Number.parseInt(digits, digits.startsWith('0') ? 8 : 10);
-  return match?.[1] === '-' ? -value : value;
-}
-
-const flag = (defaultValue: boolean): z.ZodType<boolean, unknown> =>
-  z
-    .union([
-      z.boolean(),
-      z.number().transform((value) => value !== 0),
-      z.string().transform((text) => toInteger(text) !== 0),
-    ])
-    .default(defaultValue);
-
-const size = (defaultBytes: number): z.ZodType<number, unknown> =>
-  z
-    .union([
-      z.number().nonnegative(),
-      z.string().transform((text, context) => {
-        const bytes = parseSize(text.trim());
-        if (bytes === undefined) context.addIssue({ code: 'custom', message: `not a size: ${text}` });
-        return bytes ?? 0;
-      }),
-    ])
-    .default(defaultBytes);
-
-const text = (defaultValue: string): z.ZodType<string, unknown> =>
-  z.union([z.string(), z.number().transform(String)]).default(defaultValue);
-
 const UINT32 = 0xffffffff;
-const D = DEFAULT_CONFIG;
+const NOT_YET = 'Accepted for compatibility; without effect';
 
-/** Keys as in `mfschunkserver.cfg`; out-of-range numbers are clamped as the tables of spec 12 §5 say. */
-export const configSchema = z
-  .looseObject({
-    DATA_PATH: text('/var/lib/mfs'),
-    HDD_CONF_FILENAME: text(D.hddConfFilename),
-    HDD_LEAVE_SPACE_DEFAULT: size(D.leaveSpaceDefaultBytes),
-    HDD_ERROR_TOLERANCE_COUNT: integer(D.errorToleranceCount, 1, 10),
-    HDD_ERROR_TOLERANCE_PERIOD: integer(D.errorTolerancePeriodS, 10, 86_400),
-    HDD_FSYNC_BEFORE_CLOSE: flag(D.fsyncBeforeClose),
-    HDD_SPARSIFY_ON_WRITE: flag(D.sparsifyOnWrite),
-    HDD_RR_CHUNK_COUNT: integer(D.rrChunkCount, 1, 100_000),
-    HDD_KEEP_DUPLICATES_HOURS: integer(D.keepDuplicatesHours, 0, 2400),
-    ALLOW_STARTING_WITH_INVALID_DISKS: flag(D.allowStartingWithInvalidDisks),
-    WORKERS_MAX: integer(D.workersMax, 1, UINT32),
-    LABELS: text(D.labels),
-    BIND_HOST: text(D.bindHost),
-    MASTER_HOST: text(D.masterHost),
-    MASTER_PORT: integer(D.masterPort, 1, 65_535),
-    MASTER_TIMEOUT: integer(D.masterTimeoutS, 0, 65_535),
-    MASTER_RECONNECTION_DELAY: integer(D.masterReconnectionDelayS, 0, UINT32),
-    AUTH_CODE: z.string().optional(),
-    CHUNKS_PER_REGISTER_PACKET: integer(D.chunksPerRegisterPacket, 1000, 100_000),
-    CSSERV_LISTEN_HOST: text(D.listenHost),
-    CSSERV_LISTEN_PORT: integer(D.listenPort, 0, 65_535),
-  })
-  .transform((keys): ChunkserverConfig => {
-    const raw: Record<string, string> = {};
-    for (const [key, value] of Object.entries(keys)) if (typeof value === 'string') raw[key] = value;
-    return {
-      dataPath: keys.DATA_PATH,
-      hddConfFilename: keys.HDD_CONF_FILENAME,
-      leaveSpaceDefaultBytes: keys.HDD_LEAVE_SPACE_DEFAULT,
-      errorToleranceCount: keys.HDD_ERROR_TOLERANCE_COUNT,
-      errorTolerancePeriodS: keys.HDD_ERROR_TOLERANCE_PERIOD,
-      fsyncBeforeClose: keys.HDD_FSYNC_BEFORE_CLOSE,
-      sparsifyOnWrite: keys.HDD_SPARSIFY_ON_WRITE,
-      rrChunkCount: keys.HDD_RR_CHUNK_COUNT,
-      keepDuplicatesHours: keys.HDD_KEEP_DUPLICATES_HOURS,
-      allowStartingWithInvalidDisks: keys.ALLOW_STARTING_WITH_INVALID_DISKS,
-      workersMax: keys.WORKERS_MAX,
-      labels: keys.LABELS,
-      bindHost: keys.BIND_HOST,
-      masterHost: keys.MASTER_HOST,
-      masterPort: keys.MASTER_PORT,
-      masterTimeoutS: keys.MASTER_TIMEOUT > 0 && keys.MASTER_TIMEOUT < 10 ? 10 : keys.MASTER_TIMEOUT,
-      masterReconnectionDelayS: keys.MASTER_RECONNECTION_DELAY,
-      authCode: keys.AUTH_CODE,
-      chunksPerRegisterPacket: keys.CHUNKS_PER_REGISTER_PACKET,
-      listenHost: keys.CSSERV_LISTEN_HOST === '' ? '*' : keys.CSSERV_LISTEN_HOST,
-      listenPort: keys.CSSERV_LISTEN_PORT,
-      raw,
-    };
-  });
+const keys = {
+  DATA_PATH: commonKeys.DATA_PATH,
+  HDD_CONF_FILENAME: { type: cfg.path('/etc/mfs/mfshdd.cfg'), reload: true, doc: 'List of the data folders.' },
+  HDD_TEST_SPEED: {
+    type: cfg.decimal(1, { min: 0 }),
+    reload: true,
+    doc: `${NOT_YET}: chunks are checked when they are read.`,
+  },
+  HDD_TEST_FREQ: { type: cfg.decimal(10, { min: 0 }), reload: true, doc: `${NOT_YET}, like HDD_TEST_SPEED.` },
+  HDD_MIN_TEST_INTERVAL: {
+    type: cfg.integer(86_400, { min: 0, max: UINT32 }),
+    reload: true,
+    doc: `${NOT_YET}, like HDD_TEST_SPEED.`,
+  },
+  HDD_FADVISE_MIN_TIME: {
+    type: cfg.integer(86_400, { min: 0, max: UINT32 }),
+    reload: true,
+    doc: `${NOT_YET}: the page cache is left to the kernel.`,
+  },
+  HDD_LEAVE_SPACE_DEFAULT: {
+    type: cfg.sizeBytes('256MiB'),
+    reload: true,
+    doc: 'Space left free on every disk that has no size of its own.',
+  },
+  HDD_REBALANCE_UTILIZATION: {
+    type: cfg.integer(20, { min: 0, max: 100 }),
+    reload: true,
+    doc: `${NOT_YET}: chunks are not moved between the disks of a server.`,
+  },
+  HDD_HIGH_SPEED_REBALANCE_LIMIT: {
+    type: cfg.integer(0, { min: 0, max: 10 }),
+    reload: true,
+    doc: `${NOT_YET}, like HDD_REBALANCE_UTILIZATION.`,
+  },
+  HDD_ERROR_TOLERANCE_COUNT: {
+    type: cfg.integer(2, { min: 1, max: 10 }),
+    reload: true,
+    doc: 'More errors than this within the period make a disk damaged.',
+  },
+  HDD_ERROR_TOLERANCE_PERIOD: {
+    type: cfg.integer(600, { min: 10, max: 86_400 }),
+    reload: true,
+    doc: 'Seconds in which errors of a disk are counted.',
+  },
+  HDD_FSYNC_BEFORE_CLOSE: {
+    type: cfg.boolean(false),
+    reload: true,
+    doc: 'Sync chunks to disk before they are closed.',
+  },
+  HDD_SPARSIFY_ON_WRITE: { type: cfg.boolean(true), reload: true, doc: 'Leave holes where blocks are all zero.' },
+  HDD_RR_CHUNK_COUNT: {
+    type: cfg.integer(10_000, { min: 1, max: 100_000 }),
+    reload: true,
+    doc: 'New chunks put into one subfolder before the next one is used.',
+  },
+  HDD_KEEP_DUPLICATES_HOURS: {
+    type: cfg.integer(168, { min: 0, max: 2400 }),
+    reload: true,
+    doc: 'Hours for which a second copy of a chunk on the same server is kept.',
+  },
+  ALLOW_STARTING_WITH_INVALID_DISKS: {
+    type: cfg.boolean(false),
+    reload: false,
+    doc: 'Start even if a data folder cannot be used.',
+  },
+  WORKERS_MAX: {
+    type: cfg.integer(250, { min: 1, max: UINT32 }),
+    reload: true,
+    doc: 'Jobs of the master running at once; more are refused.',
+  },
+  WORKERS_MAX_IDLE: {
+    type: cfg.integer(40, { min: 0, max: UINT32 }),
+    reload: true,
+    doc: `${NOT_YET}: there are no threads to keep.`,
+  },
+  LABELS: { type: cfg.text(''), reload: true, doc: 'Letters A-Z for storage classes, separated by commas.' },
+  BIND_HOST: { type: cfg.listenHost(), reload: true, doc: 'Local address of the connection to the master.' },
+  MASTER_HOST: { type: cfg.host('mfsmaster'), reload: true, doc: 'Host of the master.' },
+  MASTER_PORT: { type: cfg.port(9420), reload: true, doc: 'Port of the master.' },
+  MASTER_TIMEOUT: {
+    type: cfg.integer(0, { min: 0, max: 65_535 }),
+    reload: true,
+    doc: 'Seconds of silence after which the master counts as gone; 0: what the master says, else at least 10.',
+  },
+  MASTER_RECONNECTION_DELAY: {
+    type: cfg.integer(5, { min: 0, max: UINT32 }),
+    reload: true,
+    doc: 'Seconds between attempts to reach the master.',
+  },
+  AUTH_CODE: { type: cfg.optionalText({ secret: true }), reload: true, doc: 'Secret shared with the master.' },
+  CHUNKS_PER_REGISTER_PACKET: {
+    type: cfg.integer(10_000, { min: 1000, max: 100_000 }),
+    reload: true,
+    doc: 'Chunks told to the master in one packet while registering.',
+  },
+  CSSERV_LISTEN_HOST: { type: cfg.listenHost(), reload: true, doc: 'Address on which chunks are served.' },
+  CSSERV_LISTEN_PORT: { type: cfg.port(9422), reload: true, doc: 'Port on which chunks are served.' },
+} as const;
+
+/** The keys of `mfschunkserver.cfg`; numbers outside their range are clamped as spec 12 §5 says. */
+export const chunkserverConfig: ConfigDefinition<ChunkserverConfig> = defineConfig(
+  keys,
+  (values, { raw }): ChunkserverConfig => ({
+    // Resolved here, since a daemon works in this folder later.
+    dataPath: resolve(values.DATA_PATH),
+    hddConfFilename: values.HDD_CONF_FILENAME,
+    leaveSpaceDefaultBytes: values.HDD_LEAVE_SPACE_DEFAULT,
+    errorToleranceCount: values.HDD_ERROR_TOLERANCE_COUNT,
+    errorTolerancePeriodS: values.HDD_ERROR_TOLERANCE_PERIOD,
+    fsyncBeforeClose: values.HDD_FSYNC_BEFORE_CLOSE,
+    sparsifyOnWrite: values.HDD_SPARSIFY_ON_WRITE,
+    rrChunkCount: values.HDD_RR_CHUNK_COUNT,
+    keepDuplicatesHours: values.HDD_KEEP_DUPLICATES_HOURS,
+    allowStartingWithInvalidDisks: values.ALLOW_STARTING_WITH_INVALID_DISKS,
+    workersMax: values.WORKERS_MAX,
+    labels: values.LABELS,
+    bindHost: values.BIND_HOST,
+    masterHost: values.MASTER_HOST,
+    masterPort: values.MASTER_PORT,
+    masterTimeoutS: values.MASTER_TIMEOUT === 0 ? 0 : Math.max(10, values.MASTER_TIMEOUT),
+    masterReconnectionDelayS: values.MASTER_RECONNECTION_DELAY,
+    authCode: values.AUTH_CODE,
+    chunksPerRegisterPacket: values.CHUNKS_PER_REGISTER_PACKET,
+    listenHost: values.CSSERV_LISTEN_HOST,
+    listenPort: values.CSSERV_LISTEN_PORT,
+    raw,
+  }),
+);
+
+/** Every key at its default. */
+export const DEFAULT_CONFIG: ChunkserverConfig = configFrom(chunkserverConfig).config;

@@ -9,5 +9,5 @@
  *
  * @packageDocumentation
  */
-export { type ChunkserverConfig, configSchema, DEFAULT_CONFIG } from './config.js';
+export { type ChunkserverConfig, chunkserverConfig, DEFAULT_CONFIG } from './config.js';
 export { type RunningChunkserver, startChunkserver } from './chunkserver.js';
