@@ -3,5 +3,13 @@
  *
  * @packageDocumentation
  */
-export * from './data/chunk-master.js';
-export * from './data/data.js';
+export * from './errors.js';
+export type { SessionInfo, SessionOptions, SessionServices } from './session/options.js';
+export { MasterSession, type ChunkChanged, type SessionListener } from './session/session.js';
+export type { Reply, RequestOptions } from './session/requests.js';
+export type { FileTimes, OpenInodes } from './session/reports.js';
+export { MfsClient } from './client/client.js';
+export type { Acl } from './client/xattrs.js';
+export * from './client/types.js';
+export type * from './data/chunk-master.js';
+export type * from './data/data.js';
