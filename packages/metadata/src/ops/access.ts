@@ -51,6 +51,13 @@ export interface Ctx {
   readonly agid: number;
 }
 
+/** What access checks look at; a {@link Ctx} fits. */
+export interface Caller {
+  readonly uid: number;
+  readonly gids: readonly number[];
+  readonly session: { readonly sesflags: number };
+}
+
 export const PROTECTED = EATTR_UNDELETABLE | EATTR_IMMUTABLE | EATTR_APPENDONLY;
 
 /**
@@ -79,7 +86,7 @@ export function resolve(store: MetadataStore, session: SessionView, inode: numbe
 const triplet = (rights: number): number => LOOKUP_ACCESS_BY_TRIPLET[rights & 7] ?? 1;
 
 /** The 8-bit set of granted request masks (spec 09 §4.1, §20.2). */
-export function accessSet(store: MetadataStore, ctx: Ctx, inode: number): number {
+export function accessSet(store: MetadataStore, ctx: Caller, inode: number): number {
   const { nodes } = store;
   if (ctx.uid === 0) return 0xff;
   const owner = nodes.uid.get(inode);
@@ -102,7 +109,7 @@ export function accessSet(store: MetadataStore, ctx: Ctx, inode: number): number
   return triplet(ctx.gids.includes(group) ? mode >> 3 : mode);
 }
 
-export function mayAccess(store: MetadataStore, ctx: Ctx, inode: number, mask: number): boolean {
+export function mayAccess(store: MetadataStore, ctx: Caller, inode: number, mask: number): boolean {
   return (accessSet(store, ctx, inode) & (1 << (mask & 7))) !== 0;
 }
 

@@ -59,7 +59,7 @@ export interface NewNode {
   readonly gid: number;
 }
 
-const copyAcl = (acl: Acl): Acl => ({
+export const copyAcl = (acl: Acl): Acl => ({
   ...acl,
   users: acl.users.map((u) => ({ ...u })),
   groups: acl.groups.map((g) => ({ ...g })),
@@ -204,4 +204,34 @@ export function isAtOrAbove(store: MetadataStore, ancestor: number, inode: numbe
 export function isLegalName(name: Uint8Array): boolean {
   if (name.length === 0 || name.length > 255 || name.includes(0) || name.includes(0x2f)) return false;
   return !(name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e)));
+}
+
+/** Changes the storage class of a file and of its references to chunks. */
+export function setFileClass(store: MetadataStore, inode: number, sclass: number): void {
+  const { nodes } = store;
+  store.stats.around(inode, () => {
+    for (const { chunkId } of nodes.chunks(inode)) dropChunkReference(store, inode, chunkId);
+    nodes.sclass.set(inode, sclass);
+    for (const { chunkId } of nodes.chunks(inode)) addChunkReference(store, inode, chunkId);
+    nodes.goalFactor.set(inode, store.goalFactor(sclass));
+  });
+}
+
+/** Makes entries of `target` from `first` on refer to entries `from`…`to` of `source`; the list is as long as needed then. */
+export function shareChunks(
+  store: MetadataStore,
+  target: number,
+  first: number,
+  source: number,
+  from: number,
+  to: number,
+): void {
+  const { nodes } = store;
+  cutChunks(store, target, first);
+  nodes.resizeChunks(target, first + to - from + 1);
+  for (let i = from; i <= to; i++) {
+    const chunkId = nodes.chunkAt(source, i);
+    nodes.setChunkAt(target, first + i - from, chunkId);
+    addChunkReference(store, target, chunkId);
+  }
 }

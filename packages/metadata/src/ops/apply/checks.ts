@@ -13,7 +13,13 @@ import { ApplyError } from '../errors.js';
 import { isLegalName } from '../primitives.js';
 import type { Change, ChangeOf, ChangeOp } from '../records.js';
 
-export type Handlers = { readonly [K in ChangeOp]?: (store: MetadataStore, change: ChangeOf<K>) => void };
+/**
+ * Carries out a change. Handlers of operations that count what they do return the counters: {@link applyRecord} compares them with
+ * those of the record, {@link performChange} puts them into it.
+ */
+export type Handlers = {
+  readonly [K in ChangeOp]?: (store: MetadataStore, change: ChangeOf<K>) => Partial<ChangeOf<K>> | void;
+};
 
 export function check(condition: boolean, change: Change, status: number, detail: string): asserts condition {
   if (!condition) throw new ApplyError(change.op, status, detail);

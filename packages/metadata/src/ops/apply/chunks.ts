@@ -35,4 +35,13 @@ export const chunksEffects = {
   SETVERSION(store, change) {
     store.chunks.setVersion(findChunk(store, change, change.chunkId), change.version);
   },
+  INCVERSION(store, change) {
+    const slot = findChunk(store, change, change.chunkId);
+    store.chunks.setVersion(slot, store.chunks.version(slot) + 1);
+  },
+  NEXTCHUNKID(store, change) {
+    const { chunks } = store;
+    check(change.chunkId > chunks.nextChunkId, change, MFS_ERROR_MISMATCH, `next chunk id is ${chunks.nextChunkId}`);
+    chunks.nextChunkId = change.chunkId;
+  },
 } satisfies Handlers;

@@ -6,12 +6,13 @@ import {
   MFS_ERROR_EINVAL,
   MFS_ERROR_EPERM,
   MFS_ERROR_INDEXTOOBIG,
+  MFS_ERROR_MISMATCH,
   MFS_ERROR_NOCHUNK,
   MFS_MAX_CHUNK_INDEX,
   MFSCHUNKSIZE,
 } from '@wapiti-fs/protocol';
 import type { MetadataStore } from '../../store/store.js';
-import { addChunkReference, dropChunkReference, setLength } from '../primitives.js';
+import { addChunkReference, dropChunkReference, setLength, shareChunks } from '../primitives.js';
 import type { Change } from '../records.js';
 import { check, checkResult, findChunk, checkFile, newChunk, stampModified, type Handlers } from './checks.js';
 
@@ -39,6 +40,14 @@ function takeChunk(
     addChunkReference(store, inode, chunkId);
   }
   chunks.setLockedTo(slot, ts + LOCKTIMEOUT_S);
+}
+
+function setEntry(store: MetadataStore, inode: number, index: number, chunkId: number): void {
+  store.stats.around(inode, () => {
+    dropChunkReference(store, inode, store.nodes.chunkAt(inode, index));
+    store.nodes.setChunkAt(inode, index, chunkId);
+    addChunkReference(store, inode, chunkId);
+  });
 }
 
 export const filesEffects = {
@@ -82,5 +91,47 @@ export const filesEffects = {
     }
     const slot = store.chunks.find(chunkId);
     if (slot !== 0) store.chunks.setLockedTo(slot, 0);
+  },
+  APPEND(store, change) {
+    const { nodes } = store;
+    const { dst, src, ts } = change;
+    checkFile(store, change, dst, MFS_ERROR_EPERM);
+    checkFile(store, change, src, MFS_ERROR_EPERM);
+    check(dst !== src, change, MFS_ERROR_EINVAL, 'a file cannot be appended to itself');
+    const sourceLength = nodes.length.get(src);
+    if (sourceLength === 0) return;
+    const last = Math.ceil(sourceLength / MFSCHUNKSIZE) - 1;
+    const from = change.from ?? 0;
+    const to = change.to ?? last;
+    check(from <= to && to <= last, change, MFS_ERROR_EINVAL, `slice ${from} to ${to} of chunks 0 to ${last}`);
+    const first = Math.ceil(nodes.length.get(dst) / MFSCHUNKSIZE);
+    check(first + to - from <= MFS_MAX_CHUNK_INDEX, change, MFS_ERROR_INDEXTOOBIG, `chunk ${first + to - from}`);
+    store.stats.around(dst, () => {
+      shareChunks(store, dst, first, src, from, to);
+      const added = to >= last ? sourceLength - from * MFSCHUNKSIZE : (to - from + 1) * MFSCHUNKSIZE;
+      nodes.length.set(dst, first * MFSCHUNKSIZE + added);
+      nodes.goalFactor.set(dst, store.goalFactor(nodes.sclass.get(dst)));
+    });
+    nodes.mtime.set(dst, ts);
+    nodes.atime.set(dst, ts);
+    nodes.atime.set(src, ts);
+  },
+  REPAIR(store, change) {
+    const { nodes, chunks } = store;
+    const { inode, index, version } = change;
+    checkFile(store, change, inode, MFS_ERROR_EPERM);
+    check(index <= MFS_MAX_CHUNK_INDEX, change, MFS_ERROR_INDEXTOOBIG, `index ${index}`);
+    const chunkId = nodes.chunkAt(inode, index);
+    check(chunkId !== 0, change, MFS_ERROR_NOCHUNK, `no chunk at index ${index}`);
+    if (version === 0) setEntry(store, inode, index, 0);
+    else chunks.setVersion(findChunk(store, change, chunkId), version);
+    stampModified(store, inode, change.ts);
+  },
+  SETFILECHUNK(store, change) {
+    const { inode, index, chunkId } = change;
+    checkFile(store, change, inode, MFS_ERROR_EPERM);
+    const entries = store.nodes.chunkCount(inode);
+    check(index < entries, change, MFS_ERROR_MISMATCH, `index ${index} is beyond the chunk list`);
+    setEntry(store, inode, index, chunkId);
   },
 } satisfies Handlers;

@@ -80,4 +80,8 @@ export const sessionsEffects = {
       closeFile(store, change.sessionId, inode);
     store.tables.sessions.delete(change.sessionId);
   },
+  SESSION(store, change) {
+    checkResult(change, 'session id', change.sessionId, store.tables.nextSessionId);
+    store.tables.nextSessionId++;
+  },
 } satisfies Handlers;
