@@ -29,7 +29,7 @@ export interface FramedConnection {
   /** Stops and restarts reading (back-pressure towards the peer). */
   pause(): void;
   resume(): void;
-  /** Changes keepalive rules, for example after registration. */
+  /** Changes keepalive rules, for example after registration. The peer's silence counts from now. */
   setKeepalive(rules: KeepaliveRules): void;
   /** Sends what is queued, then closes. */
   end(): void;

@@ -119,6 +119,7 @@ export abstract class FramedChannel implements FramedConnection {
 
   setKeepalive(rules: KeepaliveRules): void {
     this.rules = rules;
+    this.lastReceivedMs = this.clock.monotonicMs();
     this.arm();
   }
 
