@@ -13,3 +13,5 @@ export type { Acl } from './client/xattrs.js';
 export * from './client/types.js';
 export type * from './data/chunk-master.js';
 export type * from './data/data.js';
+export { createDataEngine } from './data/data-engine.js';
+export { DataError } from './data/errors.js';

@@ -1,0 +1,162 @@
+import { MFSCHUNKSIZE } from '@wapiti-fs/protocol';
+
+import type { ReaderFile } from './chunk-reader.js';
+import type { ChunkLocation } from './chunk-master.js';
+import type { Patch } from './chunk-blocks.js';
+import type { ChunkChange, InodeData, WriteOptions } from './data.js';
+import type { EngineParts } from './engine-parts.js';
+import { DataError } from './errors.js';
+import { FileReader } from './file-reader.js';
+import { FileWriter, type WrittenFile } from './file-writer.js';
+import { Locations } from './locations.js';
+
+/** 2^31 chunks (spec 13 §1). */
+const MAX_FILE_BYTES = MFSCHUNKSIZE * 2 ** 31;
+
+/** The one {@link InodeData}: reader and writer of a file brought together. */
+export class FileData implements InodeData, ReaderFile, WrittenFile {
+  readonly locations = new Locations();
+  handles = 0;
+  private readonly reader: FileReader;
+  private readonly writer: FileWriter;
+  private masterLength: number;
+  /** End of data accepted here that the master need not know yet; 0 when there are none. */
+  private localEnd = 0;
+
+  constructor(
+    parts: EngineParts,
+    readonly inode: number,
+    length: number,
+    private readonly closed: (one: FileData) => void,
+  ) {
+    this.masterLength = length;
+    this.reader = new FileReader(parts, this);
+    this.writer = new FileWriter(parts, this);
+  }
+
+  get length(): number {
+    return Math.max(this.masterLength, this.localEnd);
+  }
+
+  get dirty(): boolean {
+    return this.writer.dirty;
+  }
+
+  async read(offset: number, sizeBytes: number, signal?: AbortSignal): Promise<Buffer[]> {
+    checkRange(offset, sizeBytes);
+    const { length } = this;
+    const end = Math.min(offset + sizeBytes, length);
+    if (offset >= end) return [];
+    const patches = this.writer.patches(offset, end);
+    if (patches.length === 0) return this.reader.read(offset, end, length, signal);
+    // Copies: blocks that are not sent yet may still be written over.
+    const result = Buffer.allocUnsafe(end - offset);
+    if (!covered(patches, offset, end)) {
+      const saved = patches.map(({ at, data }) => ({ at, data: Buffer.from(data) }));
+      let filled = 0;
+      for (const piece of await this.reader.read(offset, end, length, signal)) filled += piece.copy(result, filled);
+      for (const { at, data } of saved) data.copy(result, at - offset);
+    } else {
+      for (const { at, data } of patches) data.copy(result, at - offset);
+    }
+    return [result];
+  }
+
+  async write(offset: number, data: Buffer, options: WriteOptions = {}): Promise<void> {
+    checkRange(offset, data.length);
+    await this.writer.write(offset, data, options.superuser ?? false, (end) => {
+      this.localEnd = Math.max(this.localEnd, end);
+    });
+  }
+
+  flush(): Promise<void> {
+    return this.writer.flush();
+  }
+
+  async truncate(perform: () => Promise<number>): Promise<void> {
+    await this.writer.exclusive(async () => {
+      const length = await perform();
+      this.locations.clear();
+      this.reader.invalidate(Math.min(length, this.masterLength), Infinity);
+      this.masterLength = length;
+    });
+  }
+
+  setLength(length: number): void {
+    if (length === this.masterLength) return;
+    this.reader.invalidate(Math.min(length, this.masterLength), Infinity);
+    this.masterLength = length;
+  }
+
+  offerLocation(chunkIndex: number, location: ChunkLocation): void {
+    if (this.locations.get(chunkIndex) === undefined) this.locations.set(chunkIndex, location);
+  }
+
+  invalidate(): void {
+    this.locations.clear();
+    this.reader.invalidate(0, Infinity);
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (this.handles === 1) await this.writer.flush();
+    } finally {
+      this.handles--;
+      if (this.handles === 0) this.closed(this);
+    }
+  }
+
+  /** CHUNK_HAS_CHANGED. */
+  changed({ chunkIndex, length, truncateFlag }: ChunkChange): void {
+    // The servers may be others, too: the next reader asks.
+    this.locations.forget(chunkIndex);
+    const start = chunkIndex * MFSCHUNKSIZE;
+    if (truncateFlag === 0) return this.reader.invalidate(start, start + MFSCHUNKSIZE);
+    this.locations.clear();
+    this.reader.invalidate(start, Infinity);
+    this.masterLength = length;
+  }
+
+  sweep(nowMs: number): void {
+    this.reader.sweep(nowMs);
+  }
+
+  // ---- ReaderFile, WrittenFile -----------------------------------------------------------------------------------
+
+  lengthSeen(length: number): void {
+    // Only longer: an answer may be older than what attributes told meanwhile.
+    if (length > this.masterLength) this.masterLength = length;
+  }
+
+  written(from: number, to: number): void {
+    this.reader.invalidate(from, to);
+  }
+
+  located(chunkIndex: number, location: ChunkLocation): void {
+    this.locations.set(chunkIndex, location);
+  }
+
+  lengthTold(length: number): void {
+    this.lengthSeen(length);
+  }
+
+  settled(): void {
+    this.localEnd = 0;
+  }
+}
+
+/** The patches leave no gap in the range. */
+function covered(patches: readonly Patch[], from: number, to: number): boolean {
+  const sorted = [...patches].sort((a, b) => a.at - b.at);
+  let at = from;
+  for (const patch of sorted) {
+    if (patch.at > at) return false;
+    at = Math.max(at, patch.at + patch.data.length);
+  }
+  return at >= to;
+}
+
+function checkRange(offset: number, sizeBytes: number): void {
+  if (offset < 0 || offset >= MAX_FILE_BYTES || offset + sizeBytes >= MAX_FILE_BYTES)
+    throw new DataError('EFBIG', `offset ${offset}, size ${sizeBytes}`);
+}

@@ -1,0 +1,306 @@
+import { MFS_ERROR_NOSPACE, MFS_ERROR_QUOTA, MFSCHUNKSIZE } from '@wapiti-fs/protocol';
+import { SeededRandom } from '@wapiti-fs/runtime';
+
+import { FakeCluster, StatusError } from './cluster';
+
+const KIB = 1024;
+
+function pattern(sizeBytes: number, seed = 1): Buffer {
+  return new SeededRandom(seed).bytes(sizeBytes);
+}
+
+describe('writing', () => {
+  test('a small file: one grant, one session, one packet, one END', async () => {
+    const cluster = await FakeCluster.create();
+    const engine = cluster.engine();
+    const file = engine.open(5, 0);
+    await file.write(0, Buffer.from('hello'));
+    expect(file.length).toBe(5);
+    expect(file.dirty).toBe(true);
+    await cluster.until(file.flush());
+    expect(file.dirty).toBe(false);
+    expect(cluster.contents(5).toString()).toBe('hello');
+    expect(cluster.calls).toEqual(['WRITE 5:0', 'GRANTED 5:0', 'END 5:0 5', 'ENDED 5:0']);
+    const [head, second] = cluster.servers;
+    expect(head?.writes).toEqual([{ blocknum: 0, offset: 0, size: 5 }]);
+    expect(second?.sessions).toBe(0);
+  });
+
+  test('small writes one after the other go out as whole blocks', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    const data = pattern(1024 * KIB);
+    for (let at = 0; at < data.length; at += 4 * KIB)
+      await file.write(at, Buffer.from(data.subarray(at, at + 4 * KIB)));
+    await cluster.until(file.flush());
+    expect(cluster.contents(5).equals(data)).toBe(true);
+    expect(cluster.servers[0]?.writes).toHaveLength(16);
+  });
+
+  test('a sequential writer over several chunks tells every length', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    const data = pattern(300 * KIB);
+    await file.write(MFSCHUNKSIZE - 100 * KIB, data);
+    await cluster.until(file.flush());
+    expect(
+      cluster
+        .contents(5)
+        .subarray(MFSCHUNKSIZE - 100 * KIB)
+        .equals(data),
+    ).toBe(true);
+    expect(cluster.calls.filter((call) => call.startsWith('END ')).sort()).toEqual([
+      `END 5:0 ${MFSCHUNKSIZE}`,
+      `END 5:1 ${MFSCHUNKSIZE + 200 * KIB}`,
+    ]);
+  });
+
+  test('a session stays open for an appender and ends 100 ms after the last block', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    let at = 0;
+    for (let i = 0; i < 20; i++) {
+      await file.write(at, pattern(1000, i));
+      at += 1000;
+      await cluster.clock.advanceAsync(60);
+    }
+    expect(cluster.servers[0]?.sessions).toBe(1);
+    expect(cluster.calls.some((call) => call.startsWith('END'))).toBe(false);
+    await cluster.clock.advanceAsync(250);
+    expect(cluster.calls).toContain('ENDED 5:0');
+    expect(cluster.lengths.get(5)).toBe(20_000);
+    expect(file.dirty).toBe(false);
+  });
+
+  test('the write cache is bounded: a writer waits for room', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine({ writeCacheBytes: 1024 * KIB }).open(5, 0);
+    const data = pattern(4096 * KIB);
+    let accepted = false;
+    const writing = file.write(0, data).then(() => (accepted = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(accepted).toBe(false);
+    await cluster.until(writing);
+    await cluster.until(file.flush());
+    expect(cluster.contents(5).equals(data)).toBe(true);
+  });
+
+  test('ENOSPC and EDQUOT reach flush, later writes and close, until the last handle is closed', async () => {
+    for (const [status, code] of [
+      [MFS_ERROR_NOSPACE, 'ENOSPC'],
+      [MFS_ERROR_QUOTA, 'EDQUOT'],
+    ] as const) {
+      const cluster = await FakeCluster.create();
+      const engine = cluster.engine();
+      const file = engine.open(5, 0);
+      cluster.fault = (call) => {
+        if (call.startsWith('WRITE')) throw new StatusError(status);
+      };
+      await file.write(0, pattern(100 * KIB));
+      await expect(cluster.until(file.flush())).rejects.toMatchObject({ code });
+      await expect(file.write(0, Buffer.from('x'))).rejects.toMatchObject({ code });
+      await expect(file.close()).rejects.toMatchObject({ code });
+      cluster.fault = () => undefined;
+      const again = engine.open(5, 0);
+      await again.write(0, Buffer.from('x'));
+      await cluster.until(again.close());
+      expect(cluster.contents(5).toString()).toBe('x');
+    }
+  });
+
+  test('quota at the end of a write is told by flush', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    cluster.fault = (call) => {
+      if (call.startsWith('END ')) throw new StatusError(MFS_ERROR_QUOTA);
+    };
+    await file.write(0, pattern(10));
+    await expect(cluster.until(file.flush())).rejects.toMatchObject({ code: 'EDQUOT' });
+  });
+
+  test('the master is away for an hour: writers wait, nothing is lost, no error', async () => {
+    const cluster = await FakeCluster.create();
+    const engine = cluster.engine();
+    const file = engine.open(5, 0);
+    let away = true;
+    cluster.fault = () => {
+      if (away) throw new Error('not connected');
+    };
+    const data = pattern(200 * KIB);
+    await file.write(0, data);
+    const flushed = cluster.until(file.flush(), 7_200_000);
+    cluster.clock.after(3_600_000, () => {
+      away = false;
+      engine.masterBack();
+    });
+    await flushed;
+    expect(cluster.contents(5).equals(data)).toBe(true);
+  });
+
+  test('a chunkserver of the chain dies in the middle of a stream', async () => {
+    for (const victim of [0, 1]) {
+      const cluster = await FakeCluster.create();
+      const file = cluster.engine().open(5, 0);
+      const data = pattern(6 * 1024 * KIB);
+      await file.write(0, data);
+      const flushed = file.flush();
+      const [head] = cluster.servers;
+      if (head === undefined) throw new Error('no server');
+      head.onWrite = () => {
+        if (head.writes.length === 10) cluster.servers[victim]?.crash();
+      };
+      await cluster.until(flushed);
+      expect(cluster.contents(5).equals(data)).toBe(true);
+      expect(cluster.chunks.get('5:0')?.servers.length).toBe(1);
+    }
+  });
+
+  test('a chain that confirms nothing is given up and its blocks go elsewhere', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    const [first] = cluster.servers;
+    if (first === undefined) throw new Error('no server');
+    first.stuck = true;
+    cluster.clock.after(5000, () => {
+      first.up = false; // the master notices, too
+    });
+    const data = pattern(100 * KIB);
+    await file.write(0, data);
+    await cluster.until(file.flush());
+    expect(cluster.contents(5).equals(data)).toBe(true);
+  });
+
+  test('truncate waits for data under way and holds writers', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    await file.write(0, pattern(5000));
+    const order: string[] = [];
+    const truncated = file.truncate(async () => {
+      order.push(`master at ${cluster.lengths.get(5)}`);
+      cluster.lengths.set(5, 10);
+      await new Promise<void>((resolve) => cluster.clock.after(1000, resolve));
+      return 10;
+    });
+    const written = file.write(10, Buffer.from('tail')).then(() => order.push('written'));
+    await cluster.until(truncated.then(() => order.push('truncated')));
+    await cluster.until(written);
+    await cluster.until(file.flush());
+    expect(order[0]).toBe('master at 5000');
+    expect(order.slice(1).sort()).toEqual(['truncated', 'written']);
+    expect(file.length).toBe(14);
+    expect(cluster.contents(5).subarray(10).toString()).toBe('tail');
+  });
+});
+
+describe('reading', () => {
+  async function fileOf(contents: Buffer, inode = 7): Promise<{ cluster: FakeCluster; contents: Buffer }> {
+    const cluster = await FakeCluster.create();
+    cluster.put(inode, contents);
+    return { cluster, contents };
+  }
+
+  test('sequential: everything, with few requests and read-ahead', async () => {
+    const { cluster, contents } = await fileOf(pattern(8 * 1024 * KIB + 123));
+    const file = cluster.engine().open(7, contents.length);
+    const got: Buffer[] = [];
+    for (let at = 0; at < contents.length; at += 128 * KIB)
+      got.push(...(await cluster.until(file.read(at, 128 * KIB))));
+    expect(Buffer.concat(got).equals(contents)).toBe(true);
+    const requests = cluster.servers.flatMap((one) => one.reads);
+    expect(requests.length).toBeLessThan(20);
+    expect(requests.reduce((sum, one) => sum + one.size, 0)).toBe(contents.length);
+    expect(await file.read(contents.length, 10)).toEqual([]);
+  });
+
+  test('at random: exactly what was asked for', async () => {
+    const { cluster, contents } = await fileOf(pattern(4 * 1024 * KIB));
+    const file = cluster.engine().open(7, contents.length);
+    const random = new SeededRandom(3);
+    for (let i = 0; i < 10; i++) {
+      const at = 700_000 * (1 + ((i * 3) % 5)) + random.below(1000);
+      const got = Buffer.concat(await cluster.until(file.read(at, 4096)));
+      expect(got.equals(contents.subarray(at, at + 4096))).toBe(true);
+    }
+  });
+
+  test('holes are zeros, the end is the length', async () => {
+    const cluster = await FakeCluster.create();
+    cluster.lengths.set(7, 1000);
+    const file = cluster.engine().open(7, 1000);
+    expect(Buffer.concat(await cluster.until(file.read(0, 4096))).equals(Buffer.alloc(1000))).toBe(true);
+  });
+
+  test('a wrong checksum, a dead server, an old location: another copy', async () => {
+    const { cluster, contents } = await fileOf(pattern(300 * KIB));
+    const engine = cluster.engine();
+    const file = engine.open(7, contents.length);
+    const all = async (): Promise<Buffer> => {
+      file.invalidate();
+      return Buffer.concat(await cluster.until(file.read(0, contents.length)));
+    };
+    for (const one of cluster.servers) one.badAnswers = 1;
+    expect((await all()).equals(contents)).toBe(true);
+    cluster.servers[0]?.crash();
+    expect((await all()).equals(contents)).toBe(true);
+    // The location in the cache is of version 1.
+    await cluster.writeChunkOf(7, 0);
+    engine.chunkChanged({ inode: 1, chunkIndex: 0, chunkId: 1, version: 9, length: 0, truncateFlag: 0 });
+    for (const one of cluster.servers) one.reads = [];
+    expect(Buffer.concat(await cluster.until(file.read(0, contents.length))).equals(contents)).toBe(true);
+  });
+
+  test('a server that falls silent is given up after two seconds', async () => {
+    const { cluster, contents } = await fileOf(pattern(100 * KIB));
+    const file = cluster.engine().open(7, contents.length);
+    cluster.network.partition('client', '10.0.0.1');
+    const startMs = cluster.clock.monotonicMs();
+    expect(Buffer.concat(await cluster.until(file.read(0, contents.length))).equals(contents)).toBe(true);
+    expect(cluster.clock.monotonicMs() - startMs).toBeLessThan(4000);
+  });
+
+  test('what is written and not sent yet is seen, over what is on chunkservers', async () => {
+    const { cluster, contents } = await fileOf(pattern(300 * KIB));
+    const file = cluster.engine().open(7, contents.length);
+    const data = pattern(1000, 9);
+    let hold = true;
+    cluster.fault = async (call) => {
+      while (hold && call.startsWith('WRITE')) await new Promise<void>((resolve) => cluster.clock.after(10, resolve));
+    };
+    await file.write(65_000, Buffer.from(data));
+    await file.write(contents.length + 5, Buffer.from('end'));
+    const expected = Buffer.concat([contents, Buffer.alloc(5), Buffer.from('end')]);
+    data.copy(expected, 65_000);
+    expect(Buffer.concat(await cluster.until(file.read(0, 1_000_000))).equals(expected)).toBe(true);
+    expect(Buffer.concat(await file.read(65_100, 300)).equals(data.subarray(100, 400))).toBe(true);
+    hold = false;
+    await cluster.until(file.flush());
+    expect(Buffer.concat(await cluster.until(file.read(0, 1_000_000))).equals(expected)).toBe(true);
+    expect(cluster.contents(7).equals(expected)).toBe(true);
+  });
+
+  test('news of the master: another length, other contents', async () => {
+    const { cluster, contents } = await fileOf(pattern(300 * KIB));
+    const engine = cluster.engine();
+    const file = engine.open(7, contents.length);
+    await cluster.until(file.read(0, 4096));
+    const other = pattern(200 * KIB, 77);
+    cluster.put(7, other);
+    engine.chunkChanged({ inode: 7, chunkIndex: 0, chunkId: 2, version: 1, length: other.length, truncateFlag: 1 });
+    expect(file.length).toBe(other.length);
+    expect(Buffer.concat(await cluster.until(file.read(0, 1_000_000))).equals(other)).toBe(true);
+    engine.lengthChanged(7, 100);
+    expect(Buffer.concat(await cluster.until(file.read(0, 1_000_000))).equals(other.subarray(0, 100))).toBe(true);
+  });
+
+  test('a read can be aborted while it waits', async () => {
+    const { cluster, contents } = await fileOf(pattern(1000));
+    cluster.fault = () => {
+      throw new Error('not connected');
+    };
+    const file = cluster.engine().open(7, contents.length);
+    const abort = new AbortController();
+    const reading = file.read(0, 100, abort.signal);
+    cluster.clock.after(5000, () => abort.abort(new Error('enough')));
+    await expect(cluster.until(reading)).rejects.toThrow('enough');
+  });
+});
