@@ -1,5 +1,5 @@
 /** Effects on sessions and their open files: spec 08 §6.8, §6.9. */
-import { MFS_ERROR_BADSESSIONID, MFS_ERROR_MISMATCH, MFS_ERROR_NOTFOUND } from '@wapiti-fs/protocol';
+import { MFS_ERROR_MISMATCH, MFS_ERROR_NOTFOUND } from '@wapiti-fs/protocol';
 import type { MetadataStore } from '../../store/store.js';
 import { SESSION_STATS, type Session, type SessionParameters } from '../../store/tables.js';
 import type { Change } from '../records.js';
@@ -75,7 +75,7 @@ export const sessionsEffects = {
     findSession(store, change, MFS_ERROR_NOTFOUND).disconnected = change.ts;
   },
   SESDEL(store, change) {
-    findSession(store, change, MFS_ERROR_BADSESSIONID);
+    // A session that its client closed may be missing in the image: spec 08 §8.1.
     for (const inode of [...(store.tables.openFiles.bySession.get(change.sessionId) ?? [])])
       closeFile(store, change.sessionId, inode);
     store.tables.sessions.delete(change.sessionId);
