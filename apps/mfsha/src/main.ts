@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-export {};
+import { runMfsha } from './index.js';
+
+void runMfsha(process.argv.slice(2));

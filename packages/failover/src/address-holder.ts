@@ -1,15 +1,18 @@
 import type { Clock, Logger, Timer } from '@wapiti-fs/runtime';
 
+import { AddressGuard } from './address-guard.js';
 import type { AgentConfig } from './config.js';
 import { holdAddress, readInterface, removeAddress } from './virtual-ip.js';
 import { announceAddresses, parseVirtual } from './vrrp-instance.js';
 
 const REFRESH_MS = 1000;
+const LEAST_LIFETIME_S = 3;
 
 /** Holds the virtual addresses on the interface, prolonging them, and announces them (spec 14 §5). */
 export class AddressHolder {
   private timers: Timer[] = [];
   private holding = false;
+  private guard: AddressGuard | undefined;
 
   constructor(
     private readonly config: AgentConfig['vrrp'],
@@ -21,13 +24,15 @@ export class AddressHolder {
     return this.config.virtualAddresses.map(parseVirtual);
   }
 
-  /** Shorter than the time after which another host takes over, so that two hosts never have the address. */
-  private get lifetimeS(): number {
-    return Math.max(2, Math.floor((3 * this.config.advertIntervalMs) / 1000));
+  /** Time after which the kernel removes an address that nobody prolongs. */
+  get lifetimeS(): number {
+    return Math.max(LEAST_LIFETIME_S, Math.floor((3 * this.config.advertIntervalMs) / 1000));
   }
 
   async take(): Promise<void> {
     this.holding = true;
+    this.guard?.release();
+    this.guard = new AddressGuard(this.config.interface, this.addresses);
     await this.hold();
     await this.announce();
     this.timers.push(
@@ -47,6 +52,8 @@ export class AddressHolder {
     for (const timer of this.timers) timer.cancel();
     this.timers = [];
     for (const address of this.addresses) await removeAddress(this.config.interface, address);
+    this.guard?.release();
+    this.guard = undefined;
   }
 
   private async hold(): Promise<void> {

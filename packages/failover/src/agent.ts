@@ -1,23 +1,32 @@
 import { mkdirSync } from 'node:fs';
 
-import type { RunningRole, Services } from '@wapiti-fs/runtime';
+import type { RunningRole, Services, Timer } from '@wapiti-fs/runtime';
 
 import { AddressHolder } from './address-holder.js';
-import { formatIpv4 } from './checksum.js';
-import { runCommand } from './command.js';
+import { type AgentStatus, statusText } from './agent-status.js';
+import { formatIpv4, parseIpv4 } from './checksum.js';
 import type { AgentConfig } from './config.js';
+import { controlSocketPath, listenControl } from './control-socket.js';
+import { realHost } from './host-actions.js';
 import { HostState } from './host-state.js';
-import { MasterWatch, probeMaster } from './probe.js';
-import { type HostActions, Supervisor } from './supervisor.js';
+import { InterfaceWatch } from './interface-watch.js';
+import { MasterWatch } from './probe.js';
+import { Supervisor } from './supervisor.js';
+import type { InterfaceState } from './virtual-ip.js';
 import { parseVirtual, VrrpInstance } from './vrrp-instance.js';
 
-const READY_POLL_MS = 50;
+const READY_POLL_MS = 20;
 const JOIN_POLL_MS = 200;
+const FOLLOW_POLL_MS = 5000;
+const FENCE_POLL_MS = 50;
+/** Beyond the lifetime of the address: the kernel looks for addresses at the end of their life about once a second. */
+const FENCE_MARGIN_MS = 3000;
 
 /** A running failover agent. */
 export interface RunningAgent extends RunningRole<AgentConfig> {
-  readonly vrrpState: string;
-  readonly promoted: boolean;
+  status(): AgentStatus;
+  /** Hands over to the backup: the local master is stopped cleanly, then mastership is given up. */
+  switchover(): Promise<void>;
 }
 
 /**
@@ -25,102 +34,162 @@ export interface RunningAgent extends RunningRole<AgentConfig> {
  * local master is gone (spec 14).
  */
 export async function startAgent(config: AgentConfig, services: Services): Promise<RunningAgent> {
-  const { clock, network } = services;
-  const log = services.log.child('mfsha');
+  const { clock, network, log } = services;
+  const { vrrp: vrrpConfig } = config;
   mkdirSync(config.stateDir, { recursive: true });
   const state = new HostState(config.stateDir, config.dataDir, config.initialRole);
-  const holder = new AddressHolder(config.vrrp, clock, log);
-  const virtual = parseVirtual(config.vrrp.virtualAddresses[0] as string);
-  const run = (command: readonly string[]): Promise<void> =>
-    runCommand(command, config.commandTimeoutMs).then(() => undefined);
-  const probe = { host: config.probe.host, port: config.probe.port, timeoutMs: config.probe.timeoutMs };
-
-  const host: HostActions = {
-    role: () => state.role,
-    setRole: (role) => state.setRole(role, clock.nowMs()),
-    hasFile: (name) => state.has(name),
-    setAside: () => state.setAside(clock.nowMs()),
-    restore: () => run(config.commands.restore),
-    startMaster: () => run(config.commands.masterStart),
-    stopMaster: () => run(config.commands.masterStop),
-    startMetalogger: () => run(config.commands.metaloggerStart),
-    stopMetalogger: () => run(config.commands.metaloggerStop),
-    probeLocal: () => probeMaster(network, clock, probe),
-    probeVirtual: () => probeMaster(network, clock, { ...probe, host: formatIpv4(virtual.address) }),
-    takeAddress: () => holder.take(),
-    dropAddress: () => holder.drop(),
-  };
+  const holder = new AddressHolder(vrrpConfig, clock, log);
+  const { priority } = vrrpConfig;
+  const virtualAddresses = vrrpConfig.virtualAddresses.map((text) => formatIpv4(parseVirtual(text).address));
 
   let watch: MasterWatch | undefined;
+  let retry: Timer | undefined;
+  let refused: string | undefined;
+  let interfaceUp = true;
+
+  /** What comes next is decided as a backup, with the own metadata still usable. */
+  const giveUp = (hangs: boolean, reason: string): void => {
+    watch?.stop();
+    watch = undefined;
+    masterHangs = hangs;
+    vrrp.handle({ type: 'health', healthy: false, priority, reason });
+    masterHangs = false;
+    vrrp.handle({ type: 'health', healthy: interfaceUp, priority });
+  };
+  let masterHangs = false;
+
   const startWatch = (): void => {
     watch?.stop();
-    const current = new MasterWatch(
-      network,
-      clock,
-      { ...probe, intervalMs: config.probe.intervalMs, fall: config.probe.fall },
-      (up, reason) => {
-        if (up === 'up' || watch !== current || !supervisor.promoted) return;
-        log.error('local master is gone', { reason });
-        current.stop();
-        // give up at once; what comes next is decided as a backup, with the own metadata still usable
-        vrrp.handle({ type: 'health', healthy: false, priority: config.vrrp.priority });
-        vrrp.handle({ type: 'health', healthy: true, priority: config.vrrp.priority });
-      },
-    );
+    const current = new MasterWatch(network, clock, config.probe, (up, reason, hangs) => {
+      if (up === 'up' || watch !== current || !supervisor.promoted) return;
+      log.error('the local master is gone', { reason });
+      giveUp(hangs, `the local master is gone: ${reason}`);
+    });
     watch = current;
     void current.run();
   };
 
   const supervisor = new Supervisor(
-    host,
+    realHost(config, state, holder, services),
     clock,
     log,
-    { readyTimeoutMs: config.readyTimeoutMs, readyPollMs: READY_POLL_MS, joinPollMs: JOIN_POLL_MS },
-    (reason) => {
-      vrrp.handle({ type: 'refused', reason });
-      clock.after(config.retryMs, () => vrrp.handle({ type: 'recovered' }));
+    {
+      readyTimeoutMs: config.readyTimeoutMs,
+      readyPollMs: READY_POLL_MS,
+      joinPollMs: JOIN_POLL_MS,
+      followPollMs: FOLLOW_POLL_MS,
+      fencePollMs: FENCE_POLL_MS,
+      fenceTimeoutMs: holder.lifetimeS * 1000 + FENCE_MARGIN_MS,
     },
-    startWatch,
+    {
+      refused: (reason) => {
+        refused = reason;
+        vrrp.handle({ type: 'refused', reason });
+        retry?.cancel();
+        retry = clock.after(config.retryMs, () => vrrp.handle({ type: 'recovered' }));
+      },
+      promoted: () => {
+        refused = undefined;
+        startWatch();
+      },
+    },
   );
 
-  const vrrp = await VrrpInstance.open(config.vrrp, clock, log, {
-    promote: (reason) => supervisor.promote(reason),
+  const vrrp = await VrrpInstance.open(vrrpConfig, clock, log, {
+    promote: (reason, resigned) => supervisor.promote(reason, resigned),
     demote: (reason) => {
       watch?.stop();
-      supervisor.demote(reason);
+      supervisor.demote(reason, masterHangs);
     },
-    foreignMaster: () => undefined,
   });
+
+  const status = (): AgentStatus => ({
+    routerId: config.routerId,
+    role: state.role,
+    vrrp: {
+      state: vrrp.state,
+      reason: vrrp.reason,
+      virtualRouterId: vrrpConfig.virtualRouterId,
+      version: vrrpConfig.version,
+      priority,
+      interface: vrrpConfig.interface,
+      virtualAddresses: vrrpConfig.virtualAddresses,
+      ...(vrrp.peer === undefined
+        ? {}
+        : {
+            peer: {
+              address: vrrp.peer.address,
+              priority: vrrp.peer.priority,
+              ageMs: Math.round(clock.monotonicMs() - vrrp.peer.seenAtMs),
+            },
+          }),
+      dropped: Object.fromEntries(vrrp.dropped),
+    },
+    activity: supervisor.activity,
+    serving: supervisor.promoted,
+    ...(state.metaid === undefined ? {} : { metaid: state.metaid.toString(16).toUpperCase().padStart(16, '0') }),
+    steps: supervisor.steps,
+    ...(refused === undefined ? {} : { refused }),
+  });
+
+  const switchover = async (): Promise<void> => {
+    if (!supervisor.promoted) throw new Error('this host does not serve: nothing to hand over');
+    watch?.stop();
+    log.notice('hand-over begins');
+    await supervisor.handOver();
+    giveUp(false, 'handed over');
+  };
+
   // an agent that was killed may have left the address behind
   await holder.drop();
-  log.notice('started', {
-    role: state.role,
-    priority: config.vrrp.priority,
-    virtual: config.vrrp.virtualAddresses.join(','),
+  const control = await listenControl(controlSocketPath(config.stateDir), async (word) => {
+    if (word === 'status') return status();
+    if (word === 'switchover') return switchover();
+    throw new Error(`unknown request '${word}'`);
   });
-  if (state.role === 'backup') supervisor.demote('started as backup');
+  log.notice('started', { role: state.role, priority, virtual: virtualAddresses.join(',') });
+  const interfaceWatch = new InterfaceWatch(
+    vrrpConfig.interface,
+    clock,
+    virtualAddresses.map((address) => `inet ${address}/`),
+    (now) => {
+      const up = usable(now, vrrpConfig.sourceAddress, virtualAddresses);
+      if (up === interfaceUp) return;
+      interfaceUp = up;
+      vrrp.handle({ type: 'health', healthy: up, priority, reason: `interface ${vrrpConfig.interface} is down` });
+    },
+  );
+  supervisor.resume();
   vrrp.start();
 
   return {
-    get vrrpState() {
-      return vrrp.state;
-    },
-    get promoted() {
-      return supervisor.promoted;
-    },
+    status,
+    switchover,
     ended: new Promise(() => undefined),
-    describe: () => [
-      `vrrp state: ${vrrp.state}`,
-      `role: ${state.role}`,
-      `serving: ${supervisor.promoted ? 'yes' : 'no'}`,
-    ],
+    describe: () => statusText(status()).trimEnd().split('\n'),
     async reload() {
-      log.warn('the configuration is read at start only');
+      log.warn('what the agent does is read at its start only');
     },
     async stop() {
+      // planned: what the master has acknowledged must reach the backup before the address goes
+      if (supervisor.promoted) await switchover();
+      retry?.cancel();
+      interfaceWatch.stop();
       watch?.stop();
       vrrp.stop();
       await supervisor.stop();
+      control.close();
     },
   };
+}
+
+/** Whether advertisements can be sent: the link is there, and an address that is not a virtual one. */
+function usable(
+  state: InterfaceState | undefined,
+  source: string | undefined,
+  virtualAddresses: readonly string[],
+): boolean {
+  if (state === undefined || !state.up) return false;
+  if (source !== undefined) return state.addresses.some((one) => one.address === parseIpv4(source));
+  return state.addresses.some((one) => !virtualAddresses.includes(formatIpv4(one.address)));
 }

@@ -6,7 +6,10 @@ export type ProbeResult =
   | {
       readonly alive: false;
       readonly reason: string;
-      /** Nobody listens: certain, no second try needed. */ readonly certain: boolean;
+      /** Nobody listens: no second try is needed. */
+      readonly certain: boolean;
+      /** Somebody accepted the connection, so a host has the address and something listens there. */
+      readonly connected: boolean;
     };
 
 export interface ProbeTarget {
@@ -31,11 +34,11 @@ export async function probeMaster(network: Network, clock: Clock, target: ProbeT
     });
   } catch (error) {
     const code = (error as { code?: string }).code;
-    return { alive: false, reason: (error as Error).message, certain: code === 'ECONNREFUSED' };
+    return { alive: false, reason: (error as Error).message, certain: code === 'ECONNREFUSED', connected: false };
   }
   return new Promise((resolve) => {
     const timer = clock.after(target.timeoutMs, () =>
-      finish({ alive: false, reason: `no answer within ${target.timeoutMs} ms`, certain: false }),
+      finish({ alive: false, reason: `no answer within ${target.timeoutMs} ms`, certain: false, connected: true }),
     );
     const finish = (result: ProbeResult): void => {
       timer.cancel();
@@ -52,10 +55,11 @@ export async function probeMaster(network: Network, clock: Clock, target: ProbeT
             tookMs: clock.monotonicMs() - started,
           });
         } catch (error) {
-          finish({ alive: false, reason: (error as Error).message, certain: false });
+          finish({ alive: false, reason: (error as Error).message, certain: false, connected: true });
         }
       },
-      close: (error) => finish({ alive: false, reason: error?.message ?? 'connection closed', certain: false }),
+      close: (error) =>
+        finish({ alive: false, reason: error?.message ?? 'connection closed', certain: false, connected: true }),
     });
     connection.send(ANTOAN_GET_VERSION.encode({ variant: 'plain' }));
   });
@@ -76,7 +80,7 @@ export class MasterWatch {
     private readonly network: Network,
     private readonly clock: Clock,
     private readonly target: ProbeTarget & { readonly intervalMs: number; readonly fall: number },
-    private readonly report: (state: 'up' | 'down', reason: string) => void,
+    private readonly report: (state: 'up' | 'down', reason: string, hangs: boolean) => void,
   ) {}
 
   /** Runs until {@link stop}. */
@@ -86,11 +90,11 @@ export class MasterWatch {
       if (this.stopped) break;
       if (result.alive) {
         this.failures = 0;
-        this.change('up', `version ${result.version}`);
+        this.change('up', `version ${result.version}`, false);
         await this.hold();
       } else {
         this.failures += 1;
-        if (result.certain || this.failures >= this.target.fall) this.change('down', result.reason);
+        if (result.certain || this.failures >= this.target.fall) this.change('down', result.reason, !result.certain);
       }
       await this.sleep(this.target.intervalMs);
     }
@@ -102,10 +106,10 @@ export class MasterWatch {
     this.wake?.();
   }
 
-  private change(state: 'up' | 'down', reason: string): void {
+  private change(state: 'up' | 'down', reason: string, hangs: boolean): void {
     if (this.state === state) return;
     this.state = state;
-    this.report(state, reason);
+    this.report(state, reason, hangs);
   }
 
   private async hold(): Promise<void> {

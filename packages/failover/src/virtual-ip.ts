@@ -63,14 +63,23 @@ export async function holdAddress(
 }
 
 /**
- * Removes a virtual address and cuts the TCP connections bound to it, so that no client goes on talking to a demoted
- * master (spec 14 §5).
+ * Removes a virtual address, if it is there, and cuts the TCP connections bound to it, so that no client goes on talking to
+ * a demoted master (spec 14 §5): first with the address, so that the peers are told, then what was made meanwhile.
  */
 export async function removeAddress(name: string, { address, prefix }: InterfaceAddress): Promise<void> {
-  const { addresses } = await readInterface(name);
-  if (addresses.some((one) => one.address === address && one.prefix === prefix)) {
-    await runCommand(['ip', 'address', 'del', `${formatIpv4(address)}/${prefix}`, 'dev', name], IP_TIMEOUT_MS);
+  const text = formatIpv4(address);
+  await cutConnections(text);
+  try {
+    await runCommand(['ip', 'address', 'del', `${text}/${prefix}`, 'dev', name], IP_TIMEOUT_MS);
+  } catch (error) {
+    // not there, or the interface is gone; anything else is an error
+    const state = await readInterface(name).catch(() => undefined);
+    if (state?.addresses.some((one) => one.address === address && one.prefix === prefix)) throw error;
   }
-  // needs CONFIG_INET_DIAG_DESTROY; without it connections end by their own timeouts, and the master itself is stopped anyway
-  await runCommand(['ss', '-K', 'src', formatIpv4(address)], IP_TIMEOUT_MS).catch(() => '');
+  await cutConnections(text);
+}
+
+/** Needs CONFIG_INET_DIAG_DESTROY; without it connections end by their own timeouts, and the master is stopped anyway. */
+async function cutConnections(address: string): Promise<void> {
+  await runCommand(['ss', '-K', 'src', address], IP_TIMEOUT_MS).catch(() => '');
 }

@@ -18,10 +18,9 @@ import { type VrrpAction, type VrrpEvent, VrrpMachine, type VrrpState } from './
 type VrrpConfig = AgentConfig['vrrp'];
 
 export interface VrrpListener {
-  promote(reason: string): void;
+  /** `resigned`: the old master said that it gives up. */
+  promote(reason: string, resigned: boolean): void;
   demote(reason: string): void;
-  /** An advertisement of another master was accepted while we are not master. */
-  foreignMaster(address: string, priority: number): void;
 }
 
 /** One VRRP instance on an interface: the state machine with its socket and timer. */
@@ -29,6 +28,8 @@ export class VrrpInstance {
   private timer: Timer | undefined;
   private lastReason = '';
   private lastDrop: DropReason | undefined;
+  /** The other host's last advertisement. */
+  peer: { readonly address: string; readonly priority: number; readonly seenAtMs: number } | undefined;
   /** Dropped packets by reason. */
   readonly dropped = new Map<DropReason, number>();
 
@@ -88,6 +89,11 @@ export class VrrpInstance {
     return this.machine.state;
   }
 
+  /** Why it is in this state. */
+  get reason(): string {
+    return this.lastReason;
+  }
+
   get masterDownMs(): number {
     return this.machine.masterDownMs;
   }
@@ -117,7 +123,11 @@ export class VrrpInstance {
     this.timer = undefined;
     if (this.machine.nextTick === Infinity) return;
     const delayMs = Math.max(0, this.machine.nextTick - this.clock.monotonicMs());
-    this.timer = this.clock.after(delayMs, () => this.handle({ type: 'tick' }));
+    this.timer = this.clock.after(delayMs, () => {
+      if (this.machine.state !== 'BACKUP') return this.handle({ type: 'tick' });
+      // after a stall of the process the advertisements wait in the socket: read them before declaring the master dead
+      this.timer = this.clock.after(0, () => this.handle({ type: 'tick' }));
+    });
   }
 
   private perform(actions: readonly VrrpAction[]): void {
@@ -133,7 +143,7 @@ export class VrrpInstance {
           });
           break;
         case 'promote':
-          this.listener.promote(this.lastReason);
+          this.listener.promote(this.lastReason, action.resigned);
           break;
         case 'demote':
           this.listener.demote(this.lastReason);
@@ -182,8 +192,7 @@ export class VrrpInstance {
     this.lastDrop = undefined;
     const { priority, intervalMs } = result.advertisement;
     this.handle({ type: 'advertisement', priority, source: result.source, intervalMs });
-    if (priority > 0 && this.machine.state !== 'MASTER')
-      this.listener.foreignMaster(formatIpv4(result.source), priority);
+    if (priority > 0) this.peer = { address: formatIpv4(result.source), priority, seenAtMs: this.clock.monotonicMs() };
   }
 }
 

@@ -25,7 +25,7 @@ export type VrrpEvent =
   | { readonly type: 'stop' }
   | { readonly type: 'advertisement'; readonly priority: number; readonly source: number; readonly intervalMs: number }
   /** `healthy`: interface up and all tracked things well; priority: the configured one with the weights of scripts. */
-  | { readonly type: 'health'; readonly healthy: boolean; readonly priority: number }
+  | { readonly type: 'health'; readonly healthy: boolean; readonly priority: number; readonly reason?: string }
   /** The promotion could not be carried out: spec 14 §7. */
   | { readonly type: 'refused'; readonly reason: string }
   /** The refused promotion may be tried again. */
@@ -35,7 +35,11 @@ export type VrrpEvent =
 export type VrrpAction =
   | { readonly type: 'send'; readonly priority: number }
   /** Become master: carry out the promotion. Advertisements go on meanwhile. */
-  | { readonly type: 'promote' }
+  | {
+      readonly type: 'promote';
+      /** The old master said that it gives up (priority 0); false: it only fell silent. */
+      readonly resigned: boolean;
+    }
   /** Stop being master: drop the address. */
   | { readonly type: 'demote' }
   | { readonly type: 'state'; readonly from: VrrpState; readonly to: VrrpState; readonly reason: string };
@@ -44,12 +48,15 @@ export class VrrpMachine {
   private current: VrrpState = 'INIT';
   private priority: number;
   private healthy = true;
+  private illness = '';
   private refusal: string | undefined;
   /** MASTER: next advertisement. BACKUP: when the master counts as down. */
   private deadline = Infinity;
   /** Interval of the present master (version 3: from its advertisements). */
   private masterIntervalMs: number;
   private preemptNotBefore = 0;
+  /** The last advertisement had priority 0. */
+  private resigned = false;
 
   constructor(private readonly config: VrrpConfig) {
     this.priority = config.priority;
@@ -100,7 +107,7 @@ export class VrrpMachine {
         this.advertisement(event, actions, nowMs);
         break;
       case 'health':
-        this.health(event.healthy, event.priority, actions, nowMs);
+        this.health(event, actions, nowMs);
         break;
       case 'refused':
         this.refusal = event.reason;
@@ -127,6 +134,12 @@ export class VrrpMachine {
     if (!this.healthy || this.refusal !== undefined) return this.go(actions, 'FAULT', this.faultReason());
     if (this.priority === 255) return this.becomeMaster(actions, nowMs, 'owner of the address');
     this.go(actions, 'BACKUP', 'started');
+    this.listen(nowMs);
+  }
+
+  /** Waits for the advertisements of a master. */
+  private listen(nowMs: number): void {
+    this.resigned = false;
     this.deadline = nowMs + this.masterDownMs;
   }
 
@@ -141,15 +154,17 @@ export class VrrpMachine {
     if (this.current === 'MASTER') {
       actions.push({ type: 'send', priority: this.priority });
       this.deadline = nowMs + this.config.intervalMs;
+    } else if (this.current === 'BACKUP' && nowMs > this.deadline + this.masterDownMs) {
+      this.listen(nowMs); // stalled: what was sent meanwhile has not been read yet
     } else if (this.current === 'BACKUP') {
-      this.becomeMaster(actions, nowMs, 'no advertisement');
+      this.becomeMaster(actions, nowMs, this.resigned ? 'the master gave up (priority 0)' : 'no advertisement');
     }
   }
 
   private becomeMaster(actions: VrrpAction[], nowMs: number, reason: string): void {
     this.go(actions, 'MASTER', reason);
     this.masterIntervalMs = this.config.intervalMs;
-    actions.push({ type: 'send', priority: this.priority }, { type: 'promote' });
+    actions.push({ type: 'send', priority: this.priority }, { type: 'promote', resigned: this.resigned });
     this.deadline = nowMs + this.config.intervalMs;
   }
 
@@ -157,7 +172,8 @@ export class VrrpMachine {
     if (resign) actions.push({ type: 'send', priority: 0 });
     this.go(actions, to, reason);
     actions.push({ type: 'demote' });
-    this.deadline = to === 'BACKUP' ? nowMs + this.masterDownMs : Infinity;
+    this.deadline = Infinity;
+    if (to === 'BACKUP') this.listen(nowMs);
   }
 
   private advertisement(
@@ -168,6 +184,7 @@ export class VrrpMachine {
     if (this.current === 'MASTER') return this.advertisementAsMaster(event, actions, nowMs);
     if (this.current !== 'BACKUP') return;
     if (this.config.version === 3 && event.intervalMs > 0) this.masterIntervalMs = event.intervalMs;
+    this.resigned = event.priority === 0;
     if (event.priority === 0) {
       this.deadline = nowMs + this.skewMs;
     } else if (event.priority >= this.priority || !this.config.preempt) {
@@ -195,14 +212,19 @@ export class VrrpMachine {
     this.leaveMaster(actions, 'BACKUP', nowMs, `advertisement of priority ${event.priority}`, false);
   }
 
-  private health(healthy: boolean, priority: number, actions: VrrpAction[], nowMs: number): void {
+  private health(
+    { healthy, priority, reason = 'a tracked service or the interface is down' }: VrrpEvent & { type: 'health' },
+    actions: VrrpAction[],
+    nowMs: number,
+  ): void {
     this.healthy = healthy;
+    this.illness = reason;
     this.priority = this.config.priority === 255 ? 255 : Math.min(254, Math.max(1, priority));
     this.checkFault(actions, nowMs);
   }
 
   private faultReason(): string {
-    return this.refusal ?? 'a tracked service or the interface is down';
+    return this.refusal ?? this.illness;
   }
 
   private checkFault(actions: VrrpAction[], nowMs: number): void {
@@ -216,7 +238,7 @@ export class VrrpMachine {
     } else if (this.current === 'FAULT') {
       this.go(actions, 'BACKUP', 'recovered');
       this.masterIntervalMs = this.config.intervalMs;
-      this.deadline = nowMs + this.masterDownMs;
+      this.listen(nowMs);
     }
   }
 }
