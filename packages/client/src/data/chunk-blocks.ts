@@ -107,12 +107,18 @@ export class ChunkBlocks {
     this.sentCount++;
   }
 
-  /** Takes an acknowledged block out of the chain; undefined when no such block was sent. */
+  /**
+   * Takes an acknowledged block out of the chain. Undefined when no such block was sent, or when older data of the same place are
+   * not acknowledged yet: they would be sent once more, over newer ones.
+   */
   acknowledge(writeId: number): Block | undefined {
-    // In order, but for a server with ideas of its own: the first one as a rule.
+    // Statuses come in order, so that this is the first one as a rule.
     for (let i = 0; i < this.sentCount; i++) {
       const block = this.chain[i] as Block;
       if (block.writeId !== writeId) continue;
+      for (let older = 0; older < i; older++) {
+        if ((this.chain[older] as Block).blocknum === block.blocknum) return undefined;
+      }
       if (i === 0) this.chain.shift();
       else this.chain.splice(i, 1);
       this.sentCount--;

@@ -121,7 +121,8 @@ export class WriteSession implements ServerUser {
       this.confirmed = true;
     } else {
       const block = this.blocks.acknowledge(writeId);
-      if (block === undefined) throw new ProtocolError(`${writeId} was not sent`, CSTOCL_WRITE_STATUS.name, 'writeId');
+      if (block === undefined)
+        throw new ProtocolError(`${writeId} is not the next one`, CSTOCL_WRITE_STATUS.name, 'writeId');
       this.owner.acknowledged(block);
     }
     this.lastProgressMs = this.clock.monotonicMs();

@@ -285,6 +285,16 @@ export class FakeCluster implements ChunkMaster {
     }
   }
 
+  /** Shorter or longer, what is cut off being zero afterwards. */
+  truncate(inode: number, length: number): void {
+    const before = this.contents(inode);
+    const kept = before.subarray(0, length);
+    this.chunks.forEach((_chunk, key) => {
+      if (key.startsWith(`${inode}:`)) this.chunks.delete(key);
+    });
+    this.put(inode, Buffer.concat([kept, Buffer.alloc(length - kept.length)]));
+  }
+
   /** Another client's write raises the version. */
   async writeChunkOf(inode: number, chunkIndex: number): Promise<void> {
     const { chunkId } = await this.until(this.writeChunk(inode, chunkIndex, 0));
