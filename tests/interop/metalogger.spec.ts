@@ -1,0 +1,192 @@
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+import { binary, type Daemon, Lab } from '../harness/lab.js';
+import { eventually } from '../harness/processes.js';
+
+const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.104', m3: '10.1.1.106', c1: '10.1.1.116', cl: '10.1.1.111' };
+
+/** Names and contents below a folder. */
+function tree(folder: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(folder.length + 1);
+    if (!name.startsWith('.masterinfo')) found.set(name, entry.isFile() ? readFileSync(path, 'base64') : '');
+  }
+  return found;
+}
+
+/** All lines of the changelogs of a folder, by number. */
+function changes(folder: string, pattern: RegExp): Map<number, string> {
+  const lines = new Map<number, string>();
+  for (const name of readdirSync(folder).filter((one) => pattern.test(one))) {
+    const text = readFileSync(join(folder, name), 'utf8');
+    expect(text === '' || text.endsWith('\n')).toBe(true);
+    for (const line of text.split('\n')) if (line !== '') lines.set(Number.parseInt(line, 10), line);
+  }
+  return lines;
+}
+
+const MASTER_LOGS = /^changelog\.\d+\.mfs$/;
+const OUR_LOGS = /^changelog_ml(_back)?\.\d+\.mfs$/;
+
+describe('our metalogger at a C master', () => {
+  let lab: Lab;
+  let master: Daemon;
+  let metalogger: Daemon;
+  let chunkserver: Daemon & { folders: string[] };
+  let dir: string;
+  let before: Map<string, string>;
+
+  const client = (...args: string[]): Promise<unknown> => lab.on('cl', args[0] as string, args.slice(1));
+  const startMaster = async (): Promise<void> => {
+    master = await lab.master('m1', {
+      implementation: 'c',
+      name: 'master',
+      keepData: existsSync(lab.path('master')),
+      config: { CHANGELOG_SAVE_MODE: 1 },
+    });
+  };
+  const startMetalogger = async (masterAddress = HOSTS.m1): Promise<void> => {
+    metalogger = await lab.metalogger('m2', masterAddress, { name: 'ml', keepData: true });
+  };
+  /** Everything that the master has written is held, with the same text. */
+  const held = (): Promise<unknown> =>
+    eventually('all changes of the master', () => {
+      const theirs = changes(master.dataDir, MASTER_LOGS);
+      const ours = changes(metalogger.dataDir, OUR_LOGS);
+      for (const [number, line] of theirs) if (ours.get(number) !== line) return false;
+      return theirs.size > 0;
+    });
+  /** A master's data folder made from a copy of what the metalogger holds. */
+  const copyHeld = (name: string): string => {
+    cpSync(metalogger.dataDir, lab.path(name), { recursive: true });
+    return lab.path(name);
+  };
+
+  beforeAll(async () => {
+    lab = await Lab.create(HOSTS);
+    await startMaster();
+    chunkserver = await lab.chunkserver('c1', HOSTS.m1, { implementation: 'c', name: 'cs' });
+    await startMetalogger();
+    await lab.waitChunkservers(HOSTS.m1, 1);
+    ({ dir } = await lab.mount('cl', HOSTS.m1, { implementation: 'c' }));
+  });
+
+  afterAll(async () => {
+    await lab?.destroy();
+  }, 120_000);
+
+  it('writes down every change as the master does', async () => {
+    mkdirSync(join(dir, 'd/e'), { recursive: true });
+    for (let i = 0; i < 50; i++) writeFileSync(join(dir, `d/file ${i}, (odd) name%`), `content ${i}`);
+    await client('mv', join(dir, 'd/file 0, (odd) name%'), join(dir, 'd/e/moved'));
+    await client('ln', '-s', 'e/moved', join(dir, 'd/link'));
+    await client('ln', join(dir, 'd/e/moved'), join(dir, 'd/hard'));
+    await client('rm', join(dir, 'd/file 1, (odd) name%'));
+    await client('mfssetgoal', '-r', '1', join(dir, 'd'));
+    await client('truncate', '-s', '3', join(dir, 'd/e/moved'));
+    await client('chmod', '600', join(dir, 'd/hard'));
+    await held();
+  });
+
+  it('goes on where it was when the master comes back', async () => {
+    await master.process.stop();
+    await startMaster();
+    await eventually('a change after the restart', () => {
+      mkdirSync(join(dir, 'after'), { recursive: true });
+      return true;
+    });
+    await held();
+    expect(metalogger.process.output).not.toMatch(/some changes lost|refused/);
+  });
+
+  it('downloads an image of many blocks', async () => {
+    for (const name of ['few', 'some', 'many']) mkdirSync(join(dir, name));
+    for (let i = 0; i < 100; i++) writeFileSync(join(dir, `few/a name of some length, number ${i}`), '');
+    for (let i = 0; i < 14; i++) await client('mfsmakesnapshot', join(dir, 'few'), join(dir, `some/copy ${i}`));
+    for (let i = 0; i < 14; i++) await client('mfsmakesnapshot', join(dir, 'some'), join(dir, `many/copy ${i}`));
+    await master.process.stop();
+    await startMaster();
+    await metalogger.process.stop();
+    await startMetalogger();
+    await metalogger.process.waitFor(/changelog_1 downloaded/);
+    const image = readFileSync(join(metalogger.dataDir, 'metadata_ml.mfs.back'));
+    expect(image.length).toBeGreaterThan(2_000_000);
+    expect(image.equals(readFileSync(join(master.dataDir, 'metadata.mfs.back')))).toBe(true);
+    expect(readdirSync(metalogger.dataDir).filter((name) => name.includes('tmp'))).toEqual([]);
+    writeFileSync(join(dir, 'last'), 'the last file');
+    await held();
+    before = tree(dir);
+    expect(before.size).toBeGreaterThan(20_000);
+  }, 120_000);
+
+  it('holds what our mfsmetarestore restores, and a C master serves all files from the result', async () => {
+    const restored = copyHeld('restored');
+    const [command, ...first] = binary('mfsmetarestore', 'wapiti') as [string, ...string[]];
+    // A crash of the metalogger's host in the middle of a line.
+    appendFileSync(join(restored, 'changelog_ml.0.mfs'), '99999: 17');
+    const { stdout, stderr } = await lab.on('m2', command, [...first, '-a', '-d', restored]);
+    expect(stderr).toMatch(/changelog_ml\.0\.mfs: incomplete last line of 9 bytes left out/);
+    expect(stdout).toMatch(/stored/);
+    await chunkserver.process.stop();
+    const second = await lab.master('m2', { implementation: 'c', name: 'restored', keepData: true });
+    await lab.chunkserver('c1', HOSTS.m2, { implementation: 'c', name: 'cs', keepData: true });
+    await lab.waitChunkservers(HOSTS.m2, 1);
+    const { dir: other } = await lab.mount('cl', HOSTS.m2, { implementation: 'c' });
+    expect(tree(other)).toEqual(before);
+    await lab.unmount(other);
+    await second.process.stop();
+  }, 120_000);
+
+  it('holds what a C master starts from with -a', async () => {
+    copyHeld('automatic');
+    const second = await lab.master('m2', {
+      implementation: 'c',
+      name: 'automatic',
+      keepData: true,
+      options: ['-a'],
+    });
+    expect(second.process.output).not.toMatch(/hole|mismatch|error applying/);
+    const { dir: other } = await lab.mount('cl', HOSTS.m2, { implementation: 'c' });
+    expect(readdirSync(other, { recursive: true }).length).toBe(readdirSync(dir, { recursive: true }).length);
+    await lab.unmount(other);
+    await second.process.stop();
+  }, 120_000);
+
+  it('refuses a master of another file system and an older state of its own, and overwrites nothing', async () => {
+    const snapshot = (): Map<string, string> => {
+      const files = tree(metalogger.dataDir);
+      files.delete('.mfsmetalogger.lock');
+      return files;
+    };
+    await metalogger.process.stop();
+    const files = snapshot();
+    const stranger = await lab.master('m3', { implementation: 'c' });
+    await startMetalogger(HOSTS.m3);
+    await metalogger.process.waitFor(/metadata id .* refused, nothing was overwritten/);
+    await metalogger.process.stop();
+    expect(snapshot()).toEqual(files);
+    await stranger.process.stop();
+
+    const older = lab.path('older');
+    mkdirSync(older);
+    cpSync(join(metalogger.dataDir, 'metadata_ml.mfs.back'), join(older, 'metadata.mfs'));
+    await lab.master('m3', { implementation: 'c', name: 'older', keepData: true });
+    await startMetalogger(HOSTS.m3);
+    await metalogger.process.waitFor(/an older state - refused, nothing was overwritten/);
+    await metalogger.process.stop();
+    expect(snapshot()).toEqual(files);
+    rmSync(older, { recursive: true });
+  });
+});
