@@ -27,6 +27,8 @@ export class ChangelogWriter {
   private file: DiskFile | undefined;
   private positionBytes = 0;
   private unsynced = false;
+  /** The name of the file is not on the disk yet. */
+  private created = false;
   /** Bytes that wait to be written. */
   queuedBytes = 0;
   /** Number of the last change that the kernel has. */
@@ -68,7 +70,10 @@ export class ChangelogWriter {
     await this.idle();
     if (!this.unsynced || this.file === undefined) return;
     this.unsynced = false;
-    await this.file.sync();
+    const { file, created } = this;
+    this.created = false;
+    await file.sync();
+    if (created) await this.disk.syncDirectory(this.folder);
   }
 
   async close(): Promise<void> {
@@ -133,18 +138,23 @@ export class ChangelogWriter {
     const exists = (await this.disk.stat(path)) !== undefined;
     const file = await this.disk.open(path, exists ? 'r+' : 'wx', 0o666);
     try {
-      const { sizeBytes, wholeBytes } = await extentOf(file);
-      if (wholeBytes !== sizeBytes) {
-        this.log.warn(`${path}: incomplete last line of ${sizeBytes - wholeBytes} bytes cut off`);
-        await file.truncate(wholeBytes);
-      }
-      this.positionBytes = wholeBytes;
+      this.positionBytes = exists ? await this.cutTornLine(file) : 0;
     } catch (error) {
       await file.close();
       throw error;
     }
+    this.created ||= !exists;
     this.file = file;
     return file;
+  }
+
+  /** Size of the file up to its last whole line. */
+  private async cutTornLine(file: DiskFile): Promise<number> {
+    const { sizeBytes, wholeBytes } = await extentOf(file);
+    if (wholeBytes === sizeBytes) return wholeBytes;
+    this.log.warn(`${file.path}: incomplete last line of ${sizeBytes - wholeBytes} bytes cut off`);
+    await file.truncate(wholeBytes);
+    return wholeBytes;
   }
 
   private async closeFile(): Promise<void> {
@@ -159,5 +169,6 @@ export class ChangelogWriter {
     await this.closeFile();
     for (let i = this.backLogs; i > 0; i--) await renameIfThere(this.disk, this.path(i - 1), this.path(i));
     await this.disk.syncDirectory(this.folder);
+    this.created = false;
   }
 }

@@ -159,5 +159,10 @@ async function replaceImage(shift: boolean, { disk, folder, keepPreviousImages: 
     for (let i = keep - 1; i > 0; i--) await renameIfThere(disk, `${path}.${i}`, `${path}.${i + 1}`);
     await renameIfThere(disk, path, `${path}.1`);
   }
-  await disk.rename(join(folder, IMAGE_TMP), path);
+  try {
+    await disk.rename(join(folder, IMAGE_TMP), path);
+  } catch (error) {
+    if (shift && keep > 0) await renameIfThere(disk, `${path}.1`, path);
+    throw error;
+  }
 }

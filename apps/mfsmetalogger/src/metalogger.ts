@@ -228,14 +228,15 @@ class Metalogger implements RunningMetalogger {
     try {
       while (this.downloadNeeded && this.session === session) {
         this.downloadNeeded = false;
-        await this.downloadOnce(session);
+        if (!(await this.downloadOnce(session))) return;
       }
     } finally {
       this.downloading = false;
     }
   }
 
-  private async downloadOnce(session: Session): Promise<void> {
+  /** False: failed, and will be tried later. */
+  private async downloadOnce(session: Session): Promise<boolean> {
     const { clock, log } = this.services;
     const { dataPath, keepPreviousImages } = this.config;
     const place = { disk: this.disk, folder: dataPath, keepPreviousImages, log, nowMs: () => clock.nowMs() };
@@ -246,15 +247,17 @@ class Metalogger implements RunningMetalogger {
     } catch (error) {
       this.downloadNeeded = true;
       if (!(error instanceof DownloadError) && !(error instanceof DiskError)) throw error;
-      if (this.stopped) return;
+      if (this.stopped) return false;
       log.error(`${error.message} - what is held stays as it is`);
-      return this.retryDownload(DOWNLOAD_RETRY_MS);
+      this.retryDownload(DOWNLOAD_RETRY_MS);
+      return false;
     }
     await this.writer.idle();
     const { missing } = await this.readFolder();
-    if (missing === undefined) return;
+    if (missing === undefined) return true;
     log.warn(`the copy is not complete: changes ${missing.from} to ${missing.to} are missing until the next image`);
     this.retryDownload(INCOMPLETE_RETRY_MS);
+    return true;
   }
 
   private retryDownload(delayMs: number): void {
