@@ -24,7 +24,10 @@ export class MfsError extends Error {
   readonly inode: number | undefined;
   readonly path: string | undefined;
 
-  constructor(text: string, fields: MfsErrorFields) {
+  constructor(
+    private readonly text: string,
+    fields: MfsErrorFields,
+  ) {
     const { code, status, operation, inode, path, cause } = fields;
     const place = path !== undefined ? ` '${path}'` : inode !== undefined ? ` inode ${inode}` : '';
     super(
@@ -42,5 +45,11 @@ export class MfsError extends Error {
   /** The error of a status other than OK. */
   static ofStatus(status: number, fields: Omit<MfsErrorFields, 'code' | 'status'> = {}): MfsError {
     return new MfsError(statusText(status), { ...fields, status, code: statusErrnoName(status) ?? 'EIO' });
+  }
+
+  /** The same error with another operation and path: where a caller of several steps saw it. */
+  at(operation: string, path: string): MfsError {
+    const { code, status, inode, text } = this;
+    return new MfsError(text, { code, status, inode, operation, path, cause: this.cause });
   }
 }

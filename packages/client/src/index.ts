@@ -15,3 +15,8 @@ export type * from './data/chunk-master.js';
 export type * from './data/data.js';
 export { createDataEngine } from './data/data-engine.js';
 export { DataError } from './data/errors.js';
+export { attachData } from './api/attach-data.js';
+export { WapitiFs, type Abortable, type ConnectSettings } from './api/wapiti-fs.js';
+export { FileHandle, type ReadStreamOptions, type WriteStreamOptions } from './api/file-handle.js';
+export { BLOCK_SIZE, Dirent, Stats, type StatsFs } from './api/stats.js';
+export type { PathLike } from './api/paths.js';
