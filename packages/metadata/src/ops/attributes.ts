@@ -149,7 +149,10 @@ export function open(metadata: Metadata, ctx: Ctx, inodeNumber: number, flags: n
   if ((flags & OPEN_AFTER_CREATE) === 0) {
     const mask = ((flags & OPEN_READ) !== 0 ? MODE_MASK_R : 0) | (changes ? MODE_MASK_W : 0);
     if (!mayAccess(store, ctx, inode, mask)) return refuse(MFS_ERROR_EACCES);
-    if (truncates) metadata.commit({ op: 'LENGTH', ts: ctx.now, inode, length: 0, canmodmtime: 1 });
+    if (truncates) {
+      metadata.commit({ op: 'LENGTH', ts: ctx.now, inode, length: 0, canmodmtime: 1 });
+      metadata.reservations.delete(inode);
+    }
   }
   metadata.acquire(ctx.now, ctx.session.id, inode);
   return { status: MFS_STATUS_OK };

@@ -8,13 +8,18 @@ import {
   MFS_ERROR_INDEXTOOBIG,
   MFS_ERROR_LOCKED,
   MFS_ERROR_NOCHUNK,
+  MFS_ERROR_QUOTA,
+  MFSCHUNKSIZE,
+  MFSHDRSIZE,
   MFS_MAX_CHUNK_INDEX,
   SESFLAG_READONLY,
   DISABLE_READ,
   DISABLE_WRITE,
 } from '@wapiti-fs/protocol';
+import { fileSize } from '../store/stats.js';
 import type { Ctx } from './access.js';
 import type { Metadata } from './metadata.js';
+import { quotaAllows } from './quota.js';
 import { OK, refuse, type Refused } from './results.js';
 
 /**
@@ -57,7 +62,7 @@ export class FileOperations {
     return { ...OK, length, chunkId, version: chunks.version(slot) };
   }
 
-  /** Spec 09 §10.2 without quota and server checks. Changes nothing. @param continues the request is a CONTINUEOP */
+  /** Spec 09 §10.2 without the checks of space and servers. Changes nothing. @param continues the request is a CONTINUEOP */
   planWrite(ctx: Ctx, inode: number, index: number, continues: boolean): Refused | WritePlan {
     const { nodes, chunks } = this.metadata.store;
     if ((ctx.session.disables & DISABLE_WRITE) !== 0) return refuse(MFS_ERROR_EPERM);
@@ -65,6 +70,7 @@ export class FileOperations {
     if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
     if (!nodes.isFile(inode) || (nodes.eattr.get(inode) & EATTR_IMMUTABLE) !== 0) return refuse(MFS_ERROR_EPERM);
     if (index > MFS_MAX_CHUNK_INDEX) return refuse(MFS_ERROR_INDEXTOOBIG);
+    if (!quotaAllows(this.metadata.store, inode, this.writeDemand(inode, index))) return refuse(MFS_ERROR_QUOTA);
     const oldChunkId = nodes.chunkAt(inode, index);
     const common = { ...OK, inode, index, oldChunkId, sclass: nodes.sclass.get(inode) };
     if (oldChunkId === 0) return { ...common, action: 'new', chunkId: chunks.nextChunkId, oldVersion: 0 };
@@ -108,10 +114,33 @@ export class FileOperations {
     if (length > 0) {
       if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
       if (!nodes.isFile(inode)) return refuse(MFS_ERROR_EPERM);
-      if (length > nodes.length.get(inode))
+      const more = length - nodes.length.get(inode);
+      if (more > 0 && !quotaAllows(this.metadata.store, inode, { length: more })) {
+        // Unlocked all the same, or clients would wait for the lock's end (spec 09 §33 no. 6).
+        this.unlock(ctx.now, chunkId);
+        return refuse(MFS_ERROR_QUOTA);
+      }
+      if (more > 0) {
         this.metadata.commit({ op: 'LENGTH', ts: ctx.now, inode, length, canmodmtime: 0 });
+        const { reservations } = this.metadata;
+        if (length >= (reservations.get(inode) ?? Infinity)) reservations.delete(inode);
+      }
     }
     return this.unlock(ctx.now, chunkId) ? OK : refuse(MFS_ERROR_NOCHUNK);
+  }
+
+  /** A whole chunk is counted before it is written (spec 09 §10.2 step 4). */
+  private writeDemand(inode: number, index: number): { length: number; size: number; realsize: number } {
+    const { store } = this.metadata;
+    const { nodes } = store;
+    const length = nodes.length.get(inode);
+    const last = length === 0 ? 0 : Math.floor((length - 1) / MFSCHUNKSIZE);
+    const present = nodes.chunkAt(inode, index) !== 0;
+    let size = MFSCHUNKSIZE + MFSHDRSIZE;
+    if (present && index < last) size = 0;
+    else if (present && index === last) size -= fileSize(length, index + 1, (i) => i === index).size;
+    const realsize = size * store.goalFactor(nodes.sclass.get(inode));
+    return { length: Math.max(0, index * MFSCHUNKSIZE - length), size, realsize };
   }
 
   private unlock(now: number, chunkId: number): boolean {

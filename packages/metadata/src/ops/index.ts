@@ -6,3 +6,7 @@ export * from './metadata.js';
 export type { DirectoryEntry, Entry, Refused } from './results.js';
 export * from './files.js';
 export * from './attributes.js';
+export * from './truncate.js';
+export * from './times.js';
+export * from './quota.js';
+export * from './locks.js';

@@ -23,6 +23,7 @@ import {
   MODE_MASK_X,
   TYPE_SYMLINK,
 } from '@wapiti-fs/protocol';
+import { touchRead } from './times.js';
 import { type Ctx, accessSet, attributeRecord, mayAccess, resolve } from './access.js';
 import { entry, shown, parentOf, isReadOnly } from './entries.js';
 import type { Metadata } from './metadata.js';
@@ -89,6 +90,7 @@ export function readlink(metadata: Metadata, ctx: Ctx, inodeNumber: number): Ref
   const inode = resolve(metadata.store, ctx.session, inodeNumber);
   if (inode === 0) return refuse(MFS_ERROR_ENOENT);
   if (metadata.store.nodes.type.get(inode) !== TYPE_SYMLINK) return refuse(MFS_ERROR_EINVAL);
+  touchRead(metadata, ctx.now, inode);
   return { ...OK, target: metadata.store.nodes.symlink(inode) };
 }
 
@@ -108,6 +110,7 @@ export function readdir(
   if (!nodes.isDirectory(directory)) return refuse(MFS_ERROR_ENOTDIR);
   const mask = withAttributes ? MODE_MASK_R | MODE_MASK_X : MODE_MASK_R;
   if (cookie === 0n && !mayAccess(metadata.store, ctx, directory, mask)) return refuse(MFS_ERROR_EACCES);
+  touchRead(metadata, ctx.now, directory);
   const entries: DirectoryEntry[] = [];
   const add = (name: Buffer, inode: number, parent: number): void => {
     entries.push({

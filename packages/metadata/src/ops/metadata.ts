@@ -1,12 +1,13 @@
 /** Live operations: checks in the order of spec 09, then one record, journalled and applied. */
-import { type AttributeRecord, SUSTAINED_BUCKETS, TRASH_BUCKETS } from '@wapiti-fs/protocol';
+import { ATIME_RELATIVE_ONLY, type AttributeRecord, SUSTAINED_BUCKETS, TRASH_BUCKETS } from '@wapiti-fs/protocol';
 import type { MetadataStore } from '../store/store.js';
 import type { SessionParameters } from '../store/tables.js';
 import type { Ctx } from './access.js';
-import { applyRecord, isTrashDue } from './apply/index.js';
+import { applyRecord, isTrashDue, performChange } from './apply/index.js';
+import { LockOperations } from './locks.js';
 import * as lookups from './lookup.js';
 import * as names from './names.js';
-import type { Change } from './records.js';
+import type { Change, ChangeOf, ChangeOp } from './records.js';
 import { type Refused, type Entry, type DirectoryEntry } from './results.js';
 
 /** Called with each change and its number before it is applied. */
@@ -16,21 +17,52 @@ export interface MetadataOptions {
   readonly maxHardLinks: number;
   /** Seconds before the number of a removed inode may be used again. */
   readonly inodeReuseDelayS: number;
+  /** ATIME_* (spec 09 §8). */
+  readonly atimeMode: number;
 }
 
-export const DEFAULT_METADATA_OPTIONS: MetadataOptions = { maxHardLinks: 32767, inodeReuseDelayS: 86400 };
+export const DEFAULT_METADATA_OPTIONS: MetadataOptions = {
+  maxHardLinks: 32767,
+  inodeReuseDelayS: 86400,
+  atimeMode: ATIME_RELATIVE_ONLY,
+};
 
 export class Metadata {
+  /** flock and POSIX locks of the sessions, with those who wait for one. */
+  readonly locks: LockOperations = new LockOperations(this);
+  /** inode -> bytes promised to appending writers (spec 09 §11.3); neither journalled nor in images. */
+  readonly reservations = new Map<number, number>();
+  private current: MetadataOptions;
+
   constructor(
     readonly store: MetadataStore,
     private readonly journal: Journal,
-    readonly options: MetadataOptions = DEFAULT_METADATA_OPTIONS,
-  ) {}
+    options: Partial<MetadataOptions> = {},
+  ) {
+    this.current = { ...DEFAULT_METADATA_OPTIONS, ...options };
+  }
+
+  get options(): MetadataOptions {
+    return this.current;
+  }
+
+  /** Replaces options while serving (reload of the configuration). */
+  configure(options: Partial<MetadataOptions>): void {
+    this.current = { ...this.current, ...options };
+  }
 
   /** Journals and applies a planned change. */
   commit(change: Change): void {
     this.journal(this.store.version, change);
     applyRecord(this.store, change);
+  }
+
+  /** Carries out a change whose counters come out of it, and journals it with them. */
+  perform<K extends ChangeOp>(change: ChangeOf<K>): ChangeOf<K> {
+    const { version } = this.store;
+    const done = performChange(this.store, change);
+    this.journal(version, done as unknown as Change);
+    return done;
   }
 
   // --- reading -----------------------------------------------------------------------------------------------------
@@ -122,8 +154,13 @@ export class Metadata {
     if (this.store.tables.sessions.has(sessionId)) this.commit({ op: 'SESDISCONNECTED', ts: now, sessionId });
   }
 
+  /** Ends a session: its open files and locks go with it (spec 09 §3.6). */
   removeSession(now: number, sessionId: number): void {
-    if (this.store.tables.sessions.has(sessionId)) this.commit({ op: 'SESDEL', ts: now, sessionId });
+    if (!this.store.tables.sessions.has(sessionId)) return;
+    const inodes = [...(this.store.tables.openFiles.bySession.get(sessionId) ?? [])];
+    for (const inode of inodes) this.locks.beforeClose(now, inode, sessionId);
+    this.commit({ op: 'SESDEL', ts: now, sessionId });
+    for (const inode of inodes) this.locks.afterClose(now, inode);
   }
 
   /** Adds a file to the session's open set. */
@@ -135,7 +172,10 @@ export class Metadata {
   setOpenFiles(now: number, sessionId: number, inodes: readonly number[]): void {
     const wanted = new Set(inodes.filter((inode) => inode !== 0));
     for (const inode of [...(this.store.tables.openFiles.bySession.get(sessionId) ?? [])]) {
-      if (!wanted.has(inode)) this.commit({ op: 'RELEASE', ts: now, sessionId, inode });
+      if (wanted.has(inode)) continue;
+      this.locks.beforeClose(now, inode, sessionId);
+      this.commit({ op: 'RELEASE', ts: now, sessionId, inode });
+      this.locks.afterClose(now, inode);
     }
     for (const inode of [...wanted].sort((a, b) => a - b)) this.acquire(now, sessionId, inode);
   }

@@ -20,6 +20,7 @@ import {
   MFS_ERROR_EPERM,
   MFS_ERROR_EROFS,
   MFS_ERROR_NOSPACE,
+  MFS_ERROR_QUOTA,
   MFS_SYMLINK_MAX,
   MODE_MASK_W,
   MODE_MASK_X,
@@ -36,6 +37,7 @@ import {
 import { type Ctx, mayAccess, PROTECTED, resolve, stickyAllows } from './access.js';
 import { entry, placeForName, removableEntry, isReadOnly } from './entries.js';
 import type { Metadata } from './metadata.js';
+import { quotaAllows, renameAllowed } from './quota.js';
 import { isAtOrAbove, isLegalName } from './primitives.js';
 import { type Refused, type Entry, OK, refuse } from './results.js';
 
@@ -69,6 +71,7 @@ export function mknod(
   const place = placeForName(metadata.store, ctx, parentInode, name);
   if ('status' in place) return place;
   const { parent } = place;
+  if (!quotaAllows(metadata.store, parent, { inodes: 1 })) return refuse(MFS_ERROR_QUOTA);
   const inheritsGroup = (nodes.mode.get(parent) & 0o2000) !== 0;
   const gid = inheritsGroup ? nodes.gid.get(parent) : (ctx.gids[0] ?? 0);
   const finalMode = isMkdir && inheritsGroup ? mode | 0o2000 : mode;
@@ -105,6 +108,7 @@ export function symlink(
   if (length === 0 || length > MFS_SYMLINK_MAX || clean.includes(0)) return refuse(MFS_ERROR_EINVAL);
   const place = placeForName(metadata.store, ctx, parentInode, name);
   if ('status' in place) return place;
+  if (!quotaAllows(metadata.store, place.parent, { inodes: 1, length })) return refuse(MFS_ERROR_QUOTA);
   const inode = metadata.store.freeInodes.next();
   metadata.commit({
     op: 'SYMLINK',
@@ -139,6 +143,9 @@ export function link(
   if (nodes.nlink.get(inode) >= metadata.options.maxHardLinks) return refuse(MFS_ERROR_NOSPACE);
   const place = placeForName(metadata.store, ctx, parentInode, name);
   if ('status' in place) return place;
+  const { inodes, length, size, realsize } = metadata.store.stats.contribution(inode);
+  const demand = { inodes, length, size, realsize };
+  if (!quotaAllows(metadata.store, place.parent, demand)) return refuse(MFS_ERROR_QUOTA);
   metadata.commit({ op: 'LINK', ts: ctx.now, inode, parent: place.parent, name });
   return entry(metadata.store, ctx, inode, place.parent);
 }
@@ -196,11 +203,13 @@ export function rename(
     return refuse(MFS_ERROR_EACCES);
   if (!isLegalName(dstName)) return refuse(MFS_ERROR_EINVAL);
   const target = edges.find(dstParent, dstName);
+  if (target === 0 && !renameAllowed(metadata.store, found.parent, dstParent, inode, 0)) return refuse(MFS_ERROR_QUOTA);
   if (target !== 0) {
     const replaced = edges.child(target);
     const overDirectory = nodes.isDirectory(replaced);
     if ((disables & (overDirectory ? DISABLE_RMDIR : DISABLE_UNLINK)) !== 0) return refuse(MFS_ERROR_EPERM);
     if (replaced === inode) return entry(metadata.store, ctx, inode, dstParent);
+    if (!renameAllowed(metadata.store, found.parent, dstParent, inode, replaced)) return refuse(MFS_ERROR_QUOTA);
     if (isDirectory !== overDirectory) return refuse(isDirectory ? MFS_ERROR_ENOTDIR : MFS_ERROR_EPERM);
     if (overDirectory && nodes.firstChild(replaced) !== 0) return refuse(MFS_ERROR_ENOTEMPTY);
     if (!stickyAllows(metadata.store, ctx, dstParent, replaced)) return refuse(MFS_ERROR_EPERM);
