@@ -15,8 +15,9 @@ const IMMEDIATE_TRIES = 3;
 export interface ReaderFile {
   readonly inode: number;
   readonly locations: Locations;
-  /** READ_CHUNK told the length of the file. */
-  lengthSeen(length: number): void;
+  readonly lengthNews: number;
+  /** READ_CHUNK, asked at `news`, told the length of the file. */
+  lengthSeen(length: number, news: number): void;
 }
 
 /** Resolves when the request is complete, failed or unwanted. */
@@ -79,8 +80,9 @@ export async function fillRequest(parts: EngineParts, file: ReaderFile, request:
 
 async function askMaster(parts: EngineParts, file: ReaderFile, chunkIndex: number): Promise<ChunkLocation> {
   const epoch = file.locations.now;
+  const { lengthNews } = file;
   const location = await parts.master.readChunk(file.inode, chunkIndex, 0);
   file.locations.set(chunkIndex, location, epoch);
-  file.lengthSeen(location.length);
+  file.lengthSeen(location.length, lengthNews);
   return location;
 }

@@ -22,6 +22,8 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
   private masterLength: number;
   /** End of data accepted here that the master need not know yet; 0 when there are none. */
   private localEnd = 0;
+  /** Counts what tells a length: an answer asked for before the last one may be older. */
+  lengthNews = 0;
 
   constructor(
     parts: EngineParts,
@@ -48,7 +50,7 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
     const end = Math.min(offset + sizeBytes, length);
     if (offset >= end) return [];
     const patches = this.writer.patches(offset, end);
-    if (patches.length === 0) return this.reader.read(offset, end, length, signal);
+    if (patches.length === 0) return this.clip(await this.reader.read(offset, end, length, signal), offset, end);
     // Copies: blocks that are not sent yet may still be written over.
     const result = Buffer.allocUnsafe(end - offset);
     if (!covered(patches, offset, end)) {
@@ -62,10 +64,18 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
     return [result];
   }
 
+  /** What was read, without what lies behind the end: the file may have become shorter meanwhile. */
+  private clip(pieces: Buffer[], offset: number, end: number): Buffer[] {
+    if (this.length >= end) return pieces;
+    const all = Buffer.concat(pieces);
+    return this.length <= offset ? [] : [all.subarray(0, this.length - offset)];
+  }
+
   async write(offset: number, data: Buffer, options: WriteOptions = {}): Promise<void> {
     checkRange(offset, data.length);
     await this.writer.write(offset, data, options.superuser ?? false, (end) => {
       this.localEnd = Math.max(this.localEnd, end);
+      this.lengthNews++;
     });
   }
 
@@ -79,10 +89,12 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
       this.locations.clear();
       this.reader.invalidate(Math.min(length, this.masterLength), Infinity);
       this.masterLength = length;
+      this.lengthNews++;
     });
   }
 
   setLength(length: number): void {
+    this.lengthNews++;
     if (length === this.masterLength) return;
     this.reader.invalidate(Math.min(length, this.masterLength), Infinity);
     this.masterLength = length;
@@ -111,10 +123,15 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
     // The servers may be others, too: the next reader asks.
     this.locations.forget(chunkIndex);
     const start = chunkIndex * MFSCHUNKSIZE;
-    if (truncateFlag === 0) return this.reader.invalidate(start, start + MFSCHUNKSIZE);
-    this.locations.clear();
-    this.reader.invalidate(start, Infinity);
-    this.masterLength = length;
+    if (truncateFlag === 0) {
+      this.reader.invalidate(start, start + MFSCHUNKSIZE);
+      this.lengthTold(length);
+    } else {
+      this.locations.clear();
+      this.reader.invalidate(start, Infinity);
+      this.masterLength = length;
+      this.lengthNews++;
+    }
   }
 
   sweep(nowMs: number): void {
@@ -123,9 +140,10 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
 
   // ---- ReaderFile, WrittenFile -----------------------------------------------------------------------------------
 
-  lengthSeen(length: number): void {
-    // Only longer: an answer may be older than what attributes told meanwhile.
-    if (length > this.masterLength) this.masterLength = length;
+  lengthSeen(length: number, news: number): void {
+    if (news !== this.lengthNews) return;
+    if (!this.dirty) this.setLength(length);
+    else if (length > this.masterLength) this.masterLength = length;
   }
 
   written(from: number, to: number): void {
@@ -137,7 +155,8 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
   }
 
   lengthTold(length: number): void {
-    this.lengthSeen(length);
+    this.lengthNews++;
+    if (length > this.masterLength) this.masterLength = length;
   }
 
   settled(): void {
