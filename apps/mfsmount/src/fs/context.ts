@@ -1,0 +1,126 @@
+import type { DataEngine, MfsClient } from '@wapiti-fs/client';
+import type { Caller as KernelCaller, Attributes, Entry } from '@wapiti-fs/fuse';
+import { FuseError } from '@wapiti-fs/fuse';
+import { type AttributeRecord, MFS_NAME_MAX, TYPE_FILE } from '@wapiti-fs/protocol';
+import type { Clock, Logger } from '@wapiti-fs/runtime';
+
+import type { MountSettings } from '../options/settings.js';
+import { Counters } from './counters.js';
+import { ENAMETOOLONG } from './errors.js';
+import { ExpiringCache } from './expiring-cache.js';
+import { GroupsCache, type Identity } from './groups.js';
+import { attributesTimeoutMs, entryTimeoutMs, kernelAttributes } from './kernel-attributes.js';
+import { OpenDirectories } from './open-directories.js';
+
+/** The inode operations that a mount needs; {@link MfsClient} has them. */
+export type InodeClient = Pick<
+  MfsClient,
+  | 'session'
+  | 'directories'
+  | 'xattrs'
+  | 'locks'
+  | 'lookup'
+  | 'mkdir'
+  | 'mknod'
+  | 'symlink'
+  | 'unlink'
+  | 'rmdir'
+  | 'rename'
+  | 'link'
+  | 'getattr'
+  | 'setattr'
+  | 'truncate'
+  | 'access'
+  | 'readlink'
+  | 'statfs'
+  | 'open'
+  | 'create'
+  | 'release'
+>;
+
+export interface ContextParts {
+  readonly client: InodeClient;
+  readonly data: DataEngine;
+  readonly settings: MountSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Supplementary groups, if not from /proc. */
+  readonly groups?: GroupsCache;
+}
+
+const SYMLINK_ENTRIES = 400_448;
+const NEGATIVE_ENTRIES = 400_448;
+
+/** What the parts of the mounted file system share. */
+export class MountContext {
+  readonly client: InodeClient;
+  readonly data: DataEngine;
+  readonly settings: MountSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly groups: GroupsCache;
+  readonly counters = new Counters();
+  readonly openDirectories: OpenDirectories;
+  /** Names that do not exist, by `parent/name`. */
+  readonly negative: ExpiringCache<string, true>;
+  readonly symlinks: ExpiringCache<number, Buffer>;
+
+  constructor(parts: ContextParts) {
+    this.client = parts.client;
+    this.data = parts.data;
+    this.settings = parts.settings;
+    this.clock = parts.clock;
+    this.log = parts.log;
+    this.groups = parts.groups ?? new GroupsCache(parts.clock, parts.settings.groupsCacheMs);
+    this.openDirectories = new OpenDirectories(parts.clock);
+    this.negative = new ExpiringCache(parts.clock, parts.settings.negativeEntryCacheMs, NEGATIVE_ENTRIES);
+    this.symlinks = new ExpiringCache(parts.clock, parts.settings.symlinkCacheMs, SYMLINK_ENTRIES);
+  }
+
+  who(caller: KernelCaller): Identity {
+    return this.groups.identity(caller);
+  }
+
+  checkName(name: Buffer): void {
+    if (name.length > MFS_NAME_MAX) throw new FuseError(ENAMETOOLONG);
+  }
+
+  /** Attributes for the kernel: with the length and times that the master does not know yet. */
+  attributes(inode: number, record: AttributeRecord): Attributes {
+    const attributes = kernelAttributes(inode, record, this.sizeOf(inode, record));
+    const pending = this.client.session.times.pending(inode);
+    if (pending === undefined) return attributes;
+    return {
+      ...attributes,
+      atime: Math.max(record.atime, pending.atime),
+      mtime: Math.max(record.mtime, pending.mtime),
+    };
+  }
+
+  /** Size of a file: what was written here counts at once; the length of the master is told to the open file. */
+  private sizeOf(inode: number, record: AttributeRecord): number {
+    if (record.type !== TYPE_FILE) return record.length;
+    const data = this.data.find(inode);
+    if (data === undefined) return record.length;
+    if (!data.dirty) data.setLength(record.length);
+    return Math.max(record.length, data.length);
+  }
+
+  entry(inode: number, record: AttributeRecord): Entry {
+    return {
+      inode,
+      generation: 1,
+      entryTimeoutMs: entryTimeoutMs(record, this.settings),
+      attributesTimeoutMs: attributesTimeoutMs(record, this.settings),
+      attributes: this.attributes(inode, record),
+    };
+  }
+
+  attributesReply(inode: number, record: AttributeRecord): { timeoutMs: number; attributes: Attributes } {
+    return { timeoutMs: attributesTimeoutMs(record, this.settings), attributes: this.attributes(inode, record) };
+  }
+}
+
+export function nameKey(parent: number, name: Buffer): string {
+  return `${parent}/${name.toString('latin1')}`;
+}
