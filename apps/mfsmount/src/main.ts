@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-export {};
+import { runMount } from './run-mount.js';
+
+void runMount(process.argv.slice(2));

@@ -24,7 +24,7 @@ export function checkMountPoint(path: string, nonEmpty: boolean): void {
 function reason(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return 'No such file or directory';
-  if (code === 'ENOTCONN') return 'Transport endpoint is not connected (a mount of a program that has ended: umount it)';
+  if (code === 'ENOTCONN')
+    return 'Transport endpoint is not connected (a mount of a program that has ended: umount it)';
   return code ?? String(error);
 }
-

@@ -10,8 +10,8 @@ export interface MountOptions extends SessionOptions {
   readonly mountPoint: string;
   /** Shown as the source of the mount, such as `mfs#10.1.1.103:9421`. */
   readonly source: string;
-  /** Type after `fuse.` in /proc/mounts. Default `mfs`. */
-  readonly subtype?: string;
+  /** Type after `fuse.` in /proc/mounts. */
+  readonly subtype?: string | undefined;
   /** Other users than the one who mounts may use it. Default true. */
   readonly allowOther?: boolean;
   /** The kernel itself checks mode bits. Default false: the master checks. */
@@ -31,8 +31,10 @@ export interface Mounted {
   readonly session: FuseSession;
   /** Resolves when the kernel has ended the mount (unmounted by anyone), with an error if reading failed otherwise. */
   readonly ended: Promise<Error | undefined>;
-  /** Unmounts; `lazy`: detaches at once although files are open. */
-  unmount(lazy?: boolean): Promise<void>;
+  /** Unmounts; rejects with a MountError while files are open. */
+  unmount(): Promise<void>;
+  /** Takes the mount point away although files are open: they can be used until the process ends. */
+  detach(): Promise<void>;
   /** Drops the kernel's cached attributes and data of an inode. */
   invalidateInode(inode: number, offset?: number, lengthBytes?: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
@@ -61,22 +63,17 @@ export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): 
   const defect = options.onDefect ?? ((): void => undefined);
   const session = new FuseSession(fs, (parts) => sendToKernel(fd, parts, defect), options, defect);
   const ended = readLoop(fd, session, options).finally(() => closeSync(fd));
-  let unmounting = false;
+  let unmounting: Promise<void> | undefined;
   return {
     mountPoint: options.mountPoint,
     session,
     ended,
-    async unmount(lazy = false) {
-      if (!unmounting) {
-        unmounting = true;
-        try {
-          await runUmount(options.mountPoint, lazy);
-        } finally {
-          unmounting = false;
-        }
-      }
+    async unmount() {
+      unmounting ??= runUmount(options.mountPoint, false).finally(() => (unmounting = undefined));
+      await unmounting;
       await ended;
     },
+    detach: () => runUmount(options.mountPoint, true),
     invalidateInode: (inode, offset, lengthBytes) =>
       notify(fd, FuseSession.invalidateInode(inode, offset, lengthBytes)),
     invalidateEntry: (parent, name) => notify(fd, FuseSession.invalidateEntry(parent, name)),
@@ -89,7 +86,7 @@ function mountFlags(options: MountOptions): string {
     'rootmode=40000',
     `user_id=${process.getuid?.() ?? 0}`,
     `group_id=${process.getgid?.() ?? 0}`,
-    `subtype=${options.subtype ?? 'mfs'}`,
+    ...(options.subtype === undefined ? [] : [`subtype=${options.subtype}`]),
     `max_read=${options.maxWriteBytes ?? 1 << 20}`,
     ...(options.allowOther === false ? [] : ['allow_other']),
     ...(options.defaultPermissions ? ['default_permissions'] : []),

@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly flock?: boolean;
   /** Requests the kernel keeps in flight in the background (read-ahead, write-back). */
   readonly maxBackground?: number;
+  /** Errno of an error that is not a FuseError; undefined: a defect, answered with EIO and reported. */
+  readonly errnoOf?: (error: unknown) => number | undefined;
 }
 
 /** Where answers go: one message to the kernel, in parts. */
@@ -191,9 +193,10 @@ export class FuseSession {
 
   private fail(unique: bigint, opcode: number, error: unknown): void {
     this.waiting.delete(unique);
-    if (!(error instanceof FuseError)) this.onDefect(error, opcode);
+    const errno = error instanceof FuseError ? error.errno : this.options.errnoOf?.(error);
+    if (errno === undefined) this.onDefect(error, opcode);
     if (NEVER_ANSWERED.has(opcode)) return;
-    this.refuse(unique, error instanceof FuseError ? error.errno : EIO);
+    this.refuse(unique, errno ?? EIO);
   }
 
   private refuse(unique: bigint, errno: number): void {

@@ -1,21 +1,10 @@
 /** POSIX ACLs between their extended attributes, as the kernel gives them, and messages of the master (spec 13 §4.9). */
+import type { Acl } from '@wapiti-fs/client';
 import { FuseError } from '@wapiti-fs/fuse';
 
-export interface AclEntry {
-  readonly id: number;
-  readonly perm: number;
-}
+type AclEntry = Acl['namedUsers'][number];
 
-/** Permissions are 0…7, or {@link ACL_ABSENT}. */
-export interface Acl {
-  readonly userPerm: number;
-  readonly groupPerm: number;
-  readonly otherPerm: number;
-  readonly mask: number;
-  readonly namedUsers: readonly AclEntry[];
-  readonly namedGroups: readonly AclEntry[];
-}
-
+/** A permission of 0…7, or this. */
 export const ACL_ABSENT = 0xffff;
 export const ACL_ACCESS = 1;
 export const ACL_DEFAULT = 2;
@@ -74,7 +63,8 @@ export function decodeAclXattr(value: Buffer): Acl {
     if (perm > 7) throw new FuseError(EINVAL, `ACL permission ${perm}`);
     if (tag === NAMED_USER) namedUsers.push({ id, perm });
     else if (tag === NAMED_GROUP) namedGroups.push({ id, perm });
-    else if (![USER, GROUP, MASK, OTHER].includes(tag) || unnamed.has(tag)) throw new FuseError(EINVAL, `ACL tag ${tag}`);
+    else if (![USER, GROUP, MASK, OTHER].includes(tag) || unnamed.has(tag))
+      throw new FuseError(EINVAL, `ACL tag ${tag}`);
     else unnamed.set(tag, perm);
   }
   const isTwice = (list: readonly AclEntry[]): boolean => new Set(list.map(({ id }) => id)).size < list.length;

@@ -1,4 +1,4 @@
-import type { DataEngine, MfsClient } from '@wapiti-fs/client';
+import type { DataEngine, MfsClient, SessionInfo } from '@wapiti-fs/client';
 import type { Caller as KernelCaller, Attributes, Entry } from '@wapiti-fs/fuse';
 import { FuseError } from '@wapiti-fs/fuse';
 import { type AttributeRecord, MFS_NAME_MAX, TYPE_FILE } from '@wapiti-fs/protocol';
@@ -64,6 +64,8 @@ export class MountContext {
   /** Names that do not exist, by `parent/name`. */
   readonly negative: ExpiringCache<string, true>;
   readonly symlinks: ExpiringCache<number, Buffer>;
+  /** What the master told when it registered this mount; undefined before. */
+  session: SessionInfo | undefined;
 
   constructor(parts: ContextParts) {
     this.client = parts.client;
@@ -75,6 +77,11 @@ export class MountContext {
     this.openDirectories = new OpenDirectories(parts.clock);
     this.negative = new ExpiringCache(parts.clock, parts.settings.negativeEntryCacheMs, NEGATIVE_ENTRIES);
     this.symlinks = new ExpiringCache(parts.clock, parts.settings.symlinkCacheMs, SYMLINK_ENTRIES);
+  }
+
+  /** DISABLE_* bits of the export. */
+  get disables(): number {
+    return this.session?.disables ?? 0;
   }
 
   who(caller: KernelCaller): Identity {

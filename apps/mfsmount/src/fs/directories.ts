@@ -18,7 +18,7 @@ export class Directories {
   async opendir(caller: Caller, inode: number): Promise<OpenReply> {
     const { context } = this;
     context.counters.add('opendir');
-    if (context.client.session.info.disables & DISABLE_READDIR) throw new FuseError(EPERM);
+    if (context.disables & DISABLE_READDIR) throw new FuseError(EPERM);
     const listing = await this.fetch(caller, inode);
     const { handle, directory } = context.openDirectories.open(inode, caller);
     directory.fill(listing);
@@ -56,8 +56,7 @@ export class Directories {
       size += (head + name.length + 7) & ~7;
       if (size > sizeBytes && page.length > 0) break;
       const isLink = name.equals(DOT) || name.equals(DOT_DOT);
-      const entry =
-        plus && attributes !== undefined && !isLink ? this.context.entry(inode, attributes) : undefined;
+      const entry = plus && attributes !== undefined && !isLink ? this.context.entry(inode, attributes) : undefined;
       page.push({ name, inode, mode: modeOfType(type), nextOffset: index + 1, entry });
     }
     return page;

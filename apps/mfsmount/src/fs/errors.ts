@@ -2,8 +2,21 @@ import { constants } from 'node:os';
 
 import { FuseError } from '@wapiti-fs/fuse';
 
-export const { EACCES, EBADF, EFBIG, EINVAL, EIO, ENAMETOOLONG, ENODATA, ENOENT, ENOTDIR, EPERM, ERANGE, ENOSYS, EROFS } =
-  constants.errno;
+export const {
+  EACCES,
+  EBADF,
+  EFBIG,
+  EINVAL,
+  EIO,
+  ENAMETOOLONG,
+  ENODATA,
+  ENOENT,
+  ENOTDIR,
+  EPERM,
+  ERANGE,
+  ENOSYS,
+  EROFS,
+} = constants.errno;
 
 const NUMBERS = constants.errno as Readonly<Record<string, number>>;
 

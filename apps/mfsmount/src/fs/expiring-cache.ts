@@ -33,7 +33,8 @@ export class ExpiringCache<K, V> {
     if (this.lifetimeMs === 0) return;
     this.entries.delete(key);
     // a Map keeps the order of insertion: the first is the oldest
-    if (this.entries.size >= this.maxEntries) for (const oldest of this.entries.keys()) return this.replace(oldest, key, value);
+    if (this.entries.size >= this.maxEntries)
+      for (const oldest of this.entries.keys()) return this.replace(oldest, key, value);
     this.insert(key, value);
   }
 

@@ -103,7 +103,7 @@ export class Files {
 
   /** What the kernel may do with cached pages of the file. */
   private cacheFlags(append: boolean, oflags: number): number {
-    const { disables } = this.context.client.session.info;
+    const { disables } = this.context;
     if (append || oflags & OPEN_DIRECTMODE || disables & (DISABLE_READ | DISABLE_WRITE))
       return fuseConstants.FOPEN_DIRECT_IO;
     switch (this.context.settings.cacheMode) {
@@ -123,7 +123,7 @@ export class Files {
     const file = this.files.get(handle);
     this.context.counters.add('read');
     if (!file.readable) throw new FuseError(EACCES);
-    if (session.info.disables & DISABLE_READ) throw new FuseError(EPERM);
+    if (this.context.disables & DISABLE_READ) throw new FuseError(EPERM);
     session.times.accessed(file.inode, session.masterNowS());
     return file.data.read(offset, sizeBytes);
   }
@@ -134,7 +134,7 @@ export class Files {
     const file = this.files.get(handle);
     context.counters.add('write');
     if (!file.writable) throw new FuseError(EACCES);
-    if (session.info.disables & DISABLE_WRITE) throw new FuseError(EPERM);
+    if (context.disables & DISABLE_WRITE) throw new FuseError(EPERM);
     // the engine owns the data from the call on
     const sizeBytes = data.length;
     const at = file.append ? await this.reserve(file, sizeBytes) : offset;
@@ -157,7 +157,11 @@ export class Files {
   }
 
   /** close(2): its result tells whether the data have arrived. */
-  async flush(handle: number, lockOwner: bigint, unlock: (file: OpenFile, owner: bigint) => Promise<void>): Promise<void> {
+  async flush(
+    handle: number,
+    lockOwner: bigint,
+    unlock: (file: OpenFile, owner: bigint) => Promise<void>,
+  ): Promise<void> {
     const { context } = this;
     const file = this.files.get(handle);
     context.counters.add('flush');

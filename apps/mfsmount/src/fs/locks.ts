@@ -104,11 +104,7 @@ export class LockOperations {
     return this.lastRequest;
   }
 
-  private async interruptible(
-    caller: Caller,
-    ask: () => Promise<void>,
-    interrupt: () => Promise<void>,
-  ): Promise<void> {
+  private async interruptible(caller: Caller, ask: () => Promise<void>, interrupt: () => Promise<void>): Promise<void> {
     const { signal } = caller;
     if (signal?.aborted) throw signal.reason instanceof FuseError ? signal.reason : new FuseError(4);
     let timer: { cancel(): void } | undefined;

@@ -53,14 +53,7 @@ export class Names {
     return context.entry(made.inode, made.attributes);
   }
 
-  async mknod(
-    caller: Caller,
-    parent: number,
-    name: Buffer,
-    mode: number,
-    rdev: number,
-    umask: number,
-  ): Promise<Entry> {
+  async mknod(caller: Caller, parent: number, name: Buffer, mode: number, rdev: number, umask: number): Promise<Entry> {
     const { context } = this;
     context.checkName(name);
     const type = typeOfMode(mode);

@@ -9,7 +9,7 @@ import {
   MFS_XATTR_SIZE_MAX,
 } from '@wapiti-fs/protocol';
 
-import { ACL_ACCESS, aclTypeOfName, decodeAclXattr, encodeAclXattr, NO_ACL } from './acl.js';
+import { aclTypeOfName, decodeAclXattr, encodeAclXattr, NO_ACL } from './acl.js';
 import type { MountContext } from './context.js';
 import { EINVAL, ENODATA, ENOSYS, ERANGE, errnoOf, hasCode } from './errors.js';
 import { ExpiringCache } from './expiring-cache.js';
@@ -25,7 +25,8 @@ const IMA = Buffer.from('security.ima');
 type Known = Buffer | number;
 
 export class Xattrs {
-  private readonly cache: ExpiringCache<string, Known>;
+  /** By attribute, then by who asked: what an attribute shows depends on it. */
+  private readonly cache: ExpiringCache<string, Map<string, Known>>;
   /** Raised by every change of an attribute, so that an answer on its way back is not remembered. */
   private readonly changes = new Map<string, number>();
 
@@ -35,12 +36,12 @@ export class Xattrs {
 
   /** A new file has no capabilities: known without asking. */
   fileMade(inode: number, caller: Caller): void {
-    for (const name of [CAPABILITY, IMA]) this.cache.set(key(inode, name, caller), ENODATA);
+    for (const name of [CAPABILITY, IMA]) this.remember(anyone(inode, name), caller, ENODATA);
   }
 
   getxattr(caller: Caller, inode: number, name: Buffer): Buffer | Promise<Buffer> {
     this.start('getxattr', name);
-    const known = this.cache.get(key(inode, name, caller));
+    const known = this.cache.get(anyone(inode, name))?.get(callerKey(caller));
     if (known !== undefined) return valueOf(known);
     if (this.listedWithout(caller, inode)) throw new FuseError(ENODATA);
     return this.ask(caller, inode, name);
@@ -50,9 +51,10 @@ export class Xattrs {
     const { client } = this.context;
     const who = this.context.who(caller);
     const aclType = aclTypeOfName(name);
-    const before = this.changes.get(anyone(inode, name));
+    const id = anyone(inode, name);
+    const before = this.changes.get(id);
     const remember = (known: Known): void => {
-      if (this.changes.get(anyone(inode, name)) === before) this.cache.set(key(inode, name, caller), known);
+      if (this.changes.get(id) === before) this.remember(id, caller, known);
     };
     try {
       const value =
@@ -118,6 +120,12 @@ export class Xattrs {
     if (name !== undefined && name.length > MFS_XATTR_NAME_MAX) throw new FuseError(ERANGE);
   }
 
+  private remember(id: string, caller: Caller, known: Known): void {
+    const byCaller = this.cache.get(id);
+    if (byCaller === undefined) this.cache.set(id, new Map([[callerKey(caller), known]]));
+    else byCaller.set(callerKey(caller), known);
+  }
+
   private listedWithout(caller: Caller, inode: number): boolean {
     const listed = this.context.openDirectories.findInode(caller, inode);
     return listed?.attributes !== undefined && (listed.attributes.flags & MATTR_NOXATTR) !== 0;
@@ -127,8 +135,7 @@ export class Xattrs {
     const id = anyone(inode, name);
     if (this.changes.size >= MAX_ENTRIES) this.changes.clear();
     this.changes.set(id, (this.changes.get(id) ?? 0) + 1);
-    // other callers' entries are under other keys
-    this.cache.deleteWhere((one) => one.startsWith(`${id} `));
+    this.cache.delete(id);
     this.context.openDirectories.inodeChanged(inode);
   }
 }
@@ -142,7 +149,6 @@ function anyone(inode: number, name: Buffer): string {
   return `${inode}/${name.toString('latin1')}`;
 }
 
-/** What an attribute shows depends on who asks. */
-function key(inode: number, name: Buffer, caller: Caller): string {
-  return `${anyone(inode, name)} ${caller.uid}:${caller.gid}`;
+function callerKey(caller: Caller): string {
+  return `${caller.uid}:${caller.gid}`;
 }

@@ -66,8 +66,8 @@ export function splitCommandLine(argv: readonly string[], helper = false): Split
       continue;
     } else if (helper && (argument === '-t' || argument === '-N')) {
       valueOf(argument.slice(1), '');
-    } else if (FLAGS[argument] !== undefined) {
-      options.push({ name: FLAGS[argument], value: undefined, text: argument });
+    } else if (argument in FLAGS) {
+      options.push({ name: FLAGS[argument] as string, value: undefined, text: argument });
     } else if (argument.startsWith('-o')) {
       options.push(...splitOptions(valueOf('o', argument.slice(2))));
     } else {

@@ -100,6 +100,7 @@ const TEXTS: ReadonlySet<string> = new Set([
   'mfspassfile',
   'mfsmd5pass',
   'mfspreflabels',
+  'mfslogfile',
   'fsname',
   'subtype',
 ]);

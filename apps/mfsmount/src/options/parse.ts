@@ -94,6 +94,7 @@ function finish(draft: Draft, mountPoint: string, context: ParseContext): MountS
   return {
     mountPoint,
     foreground: draft.foreground || flag('debug'),
+    logFile: text['mfslogfile'] ?? '/var/log/mfsmount.log',
     debug: flag('debug') || flag('mfsdebug'),
     masterHost,
     masterPort,
@@ -139,7 +140,7 @@ function finish(draft: Draft, mountPoint: string, context: ParseContext): MountS
     defaultPermissions: flag('default_permissions'),
     readOnly: draft.kernel.get('rw') === 'ro',
     source: text['fsname'] ?? (givenFolder.startsWith('/') ? source : `${source}/${givenFolder}`),
-    subtype: text['subtype'] ?? 'mfs',
+    subtype: text['subtype'],
     kernelOptions: [...draft.kernel].filter(([key]) => key !== 'rw').map(([, value]) => value),
     notices,
   };

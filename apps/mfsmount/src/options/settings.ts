@@ -6,6 +6,8 @@ export interface MountSettings {
   /** Absolute path of the directory to mount on. */
   readonly mountPoint: string;
   readonly foreground: boolean;
+  /** Where a mount in the background writes its log (ours: `-o mfslogfile=FILE`). */
+  readonly logFile: string;
   /** Verbose log. */
   readonly debug: boolean;
 
@@ -68,7 +70,7 @@ export interface MountSettings {
   readonly readOnly: boolean;
   /** Source shown in /proc/mounts. */
   readonly source: string;
-  readonly subtype: string;
+  readonly subtype: string | undefined;
   /** Options of mount(8) handed on, such as `nosuid`. */
   readonly kernelOptions: readonly string[];
   /** To be told to the user, such as values that were out of range. */

@@ -13,15 +13,15 @@ const REPORT_FD = 3;
 /** Last byte of the report of a successful start. */
 const STARTED = '\x06';
 
-/** Starts this program again as a daemon; resolves with the exit code for the caller. */
-export function startInBackground(argv: readonly string[]): Promise<number> {
+/** Starts this program again as a daemon, with `env` besides; resolves with the exit code for the caller. */
+export function startInBackground(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
   return new Promise((resolve) => {
     const script = process.argv[1];
     if (script === undefined) throw new Error('the program has no file that could be started again');
     const child = spawn(process.execPath, [...process.execArgv, script, ...argv], {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, [REPORT_VARIABLE]: String(REPORT_FD) },
+      env: { ...process.env, ...env, [REPORT_VARIABLE]: String(REPORT_FD) },
     });
     const report = child.stdio[REPORT_FD] as Readable;
     const errors = child.stderr as Readable | null;
