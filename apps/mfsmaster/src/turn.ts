@@ -1,21 +1,48 @@
 /**
- * One turn of the event loop as a transaction: the changelog records that requests made are written (and handed to the
- * metaloggers) together, and only then do the answers leave. So nothing is acknowledged that a killed process forgets.
+ * One turn of the event loop as a transaction: the changelog records that requests made are written and handed to the
+ * metaloggers together, and only then do the answers leave. So nothing is acknowledged that a killed process forgets.
+ *
+ * While the records cannot be written (full disk), the answers wait; `retry` lets them go once writing works again.
  */
-export class Turn {
-  private readonly answers: (() => void)[] = [];
-  private scheduled = false;
+import type { FramedConnection } from '@wapiti-fs/runtime';
 
-  /** @param flushRecords writes what was journalled in this turn; throws when that is not possible */
+type Receiver = Pick<FramedConnection, 'send'>;
+
+/** Answers that leave together, in order. */
+interface Batch {
+  readonly receivers: Receiver[];
+  readonly frames: Buffer[];
+}
+
+const emptyBatch = (): Batch => ({ receivers: [], frames: [] });
+const NO_FRAME = Buffer.alloc(0);
+
+export class Turn {
+  private collecting = emptyBatch();
+  private scheduled = false;
+  /** The last batch that waits for the metaloggers; later ones leave after it. */
+  private gate: Promise<void> | undefined;
+  private unwritten = false;
+
+  /**
+   * @param writeRecords writes what was journalled in this turn; false when that is not possible now
+   * @param publish hands the written records on; a promise when the answers have to wait for that
+   */
   constructor(
-    private readonly flushRecords: () => void,
-    private readonly onFailure: (error: unknown) => void,
+    private readonly writeRecords: () => boolean,
+    private readonly publish: () => Promise<void> | undefined,
   ) {}
 
-  /** Leaves when the records made so far are safe. */
-  afterFlush(answer: () => void): void {
-    this.answers.push(answer);
+  /** An answer that leaves when the records made so far are safe. */
+  send(receiver: Receiver, frame: Buffer): void {
+    this.collecting.receivers.push(receiver);
+    this.collecting.frames.push(frame);
     this.schedule();
+  }
+
+  /** Called in order with the answers. */
+  afterFlush(callback: () => void): void {
+    this.send({ send: () => (callback(), true) }, NO_FRAME);
   }
 
   /** Work of a timer or a lost connection, whose records belong to this turn. */
@@ -24,7 +51,12 @@ export class Turn {
     this.schedule();
   };
 
-  private schedule(): void {
+  /** True while records wait for the disk. */
+  get blocked(): boolean {
+    return this.unwritten;
+  }
+
+  schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(() => this.flush());
@@ -33,14 +65,29 @@ export class Turn {
   /** Also called before an image is saved and at the end. */
   flush(): void {
     this.scheduled = false;
-    const answers = this.answers.splice(0);
-    try {
-      this.flushRecords();
-    } catch (error) {
-      // the answers do not leave: nothing unrecorded is acknowledged
-      this.onFailure(error);
-      return;
-    }
-    for (const answer of answers) answer();
+    this.unwritten = !this.writeRecords();
+    if (this.unwritten) return;
+    const batch = this.collecting;
+    this.collecting = emptyBatch();
+    const published = this.publish();
+    if (published === undefined && this.gate === undefined) return leave(batch);
+    const before = this.gate;
+    const gate = (async () => {
+      await before;
+      await published;
+      leave(batch);
+      if (this.gate === gate) this.gate = undefined;
+    })();
+    this.gate = gate;
   }
+
+  /** Resolves when all answers collected so far have left or are held back by the disk. */
+  async settled(): Promise<void> {
+    this.flush();
+    await this.gate;
+  }
+}
+
+function leave({ receivers, frames }: Batch): void {
+  for (let i = 0; i < receivers.length; i++) receivers[i]?.send(frames[i] as Buffer);
 }

@@ -1,0 +1,97 @@
+/** Storing the image: beside the old one, synced, then renamed over it (spec 06 §7). */
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+
+import { type MetadataStore, writeImage } from '@wapiti-fs/metadata';
+import type { Clock, Logger } from '@wapiti-fs/runtime';
+
+import { type DataFolder, IMAGE, IMAGE_BACK, IMAGE_TEMPORARY } from './data-folder.js';
+
+/** The last attempt, as administrators are told (spec 11 §3.12). */
+export interface SaveResult {
+  /** Start of the last successful one, seconds since 1970; 0: none yet. */
+  readonly storedS: number;
+  readonly durationMs: number;
+  /** 0 stored, 2 stored in the foreground, 1 failed. */
+  readonly status: number;
+}
+
+export class ImageSaver {
+  result: SaveResult = { storedS: 0, durationMs: 0, status: 0 };
+
+  constructor(
+    private readonly folder: DataFolder,
+    private readonly store: MetadataStore,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+    /** BACK_META_KEEP_PREVIOUS. */
+    private keepPrevious: number,
+  ) {}
+
+  setKeepPrevious(count: number): void {
+    this.keepPrevious = count;
+  }
+
+  /** The last attempt failed: changelogs must not be dropped. */
+  get failing(): boolean {
+    return this.result.status === 1;
+  }
+
+  /**
+   * Stores the image as metadata.mfs.back. All records up to its version must have been written before.
+   * @returns false when it could not be stored; what was there stays
+   */
+  save(): boolean {
+    const startedMs = this.clock.monotonicMs();
+    const nowS = Math.floor(this.clock.nowMs() / 1000);
+    try {
+      this.write(nowS);
+      this.shift();
+      this.folder.rename(IMAGE_TEMPORARY, IMAGE_BACK);
+      this.folder.remove(IMAGE);
+      this.folder.sync();
+    } catch (error) {
+      this.result = { ...this.result, status: 1 };
+      this.log.error(`metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`);
+      this.discard();
+      return false;
+    }
+    const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
+    this.result = { storedS: nowS, durationMs, status: 0 };
+    this.log.notice(`store process has finished - store time: ${(durationMs / 1000).toFixed(3)}`, {
+      version: this.store.version,
+    });
+    return true;
+  }
+
+  /** The end of an orderly stop: the image gets the name of one that needs no changelogs. */
+  finish(): void {
+    this.folder.rename(IMAGE_BACK, IMAGE);
+    this.folder.sync();
+  }
+
+  private write(nowS: number): void {
+    const fd = openSync(this.folder.file(IMAGE_TEMPORARY), 'w', 0o666);
+    try {
+      for (const piece of writeImage(this.store, nowS))
+        for (let done = 0; done < piece.length;) done += writeSync(fd, piece, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** metadata.mfs.back becomes .back.1 and so on. */
+  private shift(): void {
+    const name = (number: number): string => (number === 0 ? IMAGE_BACK : `${IMAGE_BACK}.${number}`);
+    for (let i = this.keepPrevious; i > 0; i--)
+      if (this.folder.exists(name(i - 1))) this.folder.rename(name(i - 1), name(i));
+  }
+
+  private discard(): void {
+    try {
+      this.folder.remove(IMAGE_TEMPORARY);
+    } catch {
+      // the next attempt writes over it
+    }
+  }
+}
