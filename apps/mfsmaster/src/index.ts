@@ -3,4 +3,6 @@
  *
  * @packageDocumentation
  */
-export {};
+export { masterConfig, type MasterConfig } from './config.js';
+export type { MasterContext, MasterService, StartMasterService } from './context.js';
+export { startMaster, type RunningMaster } from './master.js';

@@ -22,6 +22,7 @@ export class Turn {
   private scheduled = false;
   /** The last batch that waits for the metaloggers; later ones leave after it. */
   private gate: Promise<void> | undefined;
+  private gates = 0;
   private unwritten = false;
 
   /**
@@ -71,14 +72,19 @@ export class Turn {
     this.collecting = emptyBatch();
     const published = this.publish();
     if (published === undefined && this.gate === undefined) return leave(batch);
-    const before = this.gate;
-    const gate = (async () => {
-      await before;
-      await published;
-      leave(batch);
-      if (this.gate === gate) this.gate = undefined;
-    })();
-    this.gate = gate;
+    this.gates++;
+    this.gate = this.leaveAfter(this.gate, published, batch);
+  }
+
+  private async leaveAfter(
+    before: Promise<void> | undefined,
+    published: Promise<void> | undefined,
+    batch: Batch,
+  ): Promise<void> {
+    await before;
+    await published;
+    leave(batch);
+    if (--this.gates === 0) this.gate = undefined;
   }
 
   /** Resolves when all answers collected so far have left or are held back by the disk. */

@@ -82,7 +82,7 @@ export class ChunkserverConnection {
   }
 
   send(command: Command): void {
-    this.connection.send(encodeCommand(command));
+    this.service.turn.send(this.connection, encodeCommand(command));
   }
 
   private receive(frame: Frame): void {

@@ -6,6 +6,7 @@ import type { FramedServer, Logger, Random, Services, Timer } from '@wapiti-fs/r
 import { formatAddress } from '../addresses.js';
 import { ChunkserverConnection } from './connection.js';
 import { MetadataChunkTable } from './metadata-table.js';
+import type { Turn } from '../turn.js';
 import { ServerDatabase } from './server-database.js';
 
 export interface ChunkserverServiceOptions {
@@ -46,11 +47,11 @@ export class ChunkserverService {
   constructor(
     private readonly metadata: Metadata,
     private readonly services: Services,
-    private readonly options: ChunkserverServiceOptions,
+    private options: ChunkserverServiceOptions,
     private readonly events: ChunkserverEvents,
     readonly configValue: (name: string) => string,
-    /** Runs work of a timer so that its records reach the changelog with those of requests. */
-    private readonly inTurn: (work: () => void) => void,
+    /** Records of timers and chunkservers reach the changelog with those of requests; commands leave after they are written. */
+    readonly turn: Turn,
   ) {
     this.log = services.log.child('chunkservers');
     this.random = services.random;
@@ -88,8 +89,18 @@ export class ChunkserverService {
   }
 
   async start(): Promise<void> {
-    const { network, clock } = this.services;
-    this.listener = await network.listen(
+    await this.listen();
+    this.timer = this.services.clock.every(1000, () =>
+      this.turn.run(() => {
+        this.manager.tick(this.nowS());
+        this.database.expireMaintenance();
+      }),
+    );
+  }
+
+  private async listen(): Promise<void> {
+    const before = this.listener;
+    this.listener = await this.services.network.listen(
       {
         host: this.options.listenHost,
         port: this.options.listenPort,
@@ -99,12 +110,14 @@ export class ChunkserverService {
       (connection) => this.connections.add(new ChunkserverConnection(this, connection, this.log)),
     );
     this.log.notice(`listen on ${this.options.listenHost}:${this.listener.port}`);
-    this.timer = clock.every(1000, () =>
-      this.inTurn(() => {
-        this.manager.tick(this.nowS());
-        this.database.expireMaintenance();
-      }),
-    );
+    await before?.close();
+  }
+
+  /** Timeout and secret hold for servers that register from now on; another address is listened on. */
+  async reload(options: ChunkserverServiceOptions): Promise<void> {
+    const before = this.options;
+    this.options = options;
+    if (before.listenHost !== options.listenHost || before.listenPort !== options.listenPort) await this.listen();
   }
 
   async stop(): Promise<void> {
@@ -163,7 +176,7 @@ export class ChunkserverService {
     if (server === undefined || this.byId.get(server.id) !== connection) return;
     this.byId.delete(server.id);
     if (this.stopping) return;
-    this.inTurn(() => this.manager.serverLost(server.id, this.nowS()));
+    this.turn.run(() => this.manager.serverLost(server.id, this.nowS()));
     this.events.locationsChanged();
   }
 

@@ -5,7 +5,7 @@
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type Change, formatLine } from '@wapiti-fs/metadata';
+import { type Change, formatChange } from '@wapiti-fs/metadata';
 import type { Logger } from '@wapiti-fs/runtime';
 
 import type { ChangeRecord } from './changelog-feed.js';
@@ -41,9 +41,8 @@ export interface ChangelogOptions {
 export class Changelog {
   private fd: number | undefined;
   private positionBytes = 0;
-  private lines: string[] = [];
-  private versions: number[] = [];
-  /** Made from lines when they were first tried to be written. */
+  private collected: ChangeRecord[] = [];
+  /** Text of records that were collected and are not written. */
   private tail: Buffer[] = [];
   private written: ChangeRecord[] = [];
   private unsynced = false;
@@ -72,8 +71,7 @@ export class Changelog {
    */
   readonly journal = (version: number, change: Change): void => {
     if (this.guarded && this.blocked) throw new ChangelogBlockedError();
-    this.versions.push(version);
-    this.lines.push(formatLine(version, change));
+    this.collected.push({ version, text: formatChange(change) });
   };
 
   /** Runs the work of a client: its changes are refused while the changelog is blocked. Inner work of the master is never refused. */
@@ -87,9 +85,14 @@ export class Changelog {
     }
   }
 
+  /** Forgets records from `version` on that were collected in this turn: their change was not carried out. */
+  discardFrom(version: number): void {
+    while ((this.collected[this.collected.length - 1]?.version ?? -1) >= version) this.collected.pop();
+  }
+
   /** Writes all collected records; false when the disk does not take them: they are kept for the next call. */
   flush(): boolean {
-    if (this.lines.length > 0) this.collect();
+    if (this.collected.length > 0) this.collect();
     if (this.tail.length === 0 && !this.unsynced) return true;
     try {
       const fd = this.open();
@@ -118,17 +121,13 @@ export class Changelog {
   }
 
   private collect(): void {
-    const batch = Buffer.from(this.lines.join(''), 'latin1');
-    let start = 0;
-    for (let i = 0; i < this.lines.length; i++) {
-      const version = this.versions[i] as number;
-      const end = start + (this.lines[i] as string).length;
-      this.written.push({ version, text: batch.subarray(start + String(version).length + 2, end - 1) });
-      start = end;
+    let text = '';
+    for (const record of this.collected) {
+      text += `${record.version}: ${record.text}\n`;
+      this.written.push(record);
     }
-    this.tail.push(batch);
-    this.lines = [];
-    this.versions = [];
+    this.tail.push(Buffer.from(text, 'latin1'));
+    this.collected = [];
   }
 
   private fail(reason: string): void {
