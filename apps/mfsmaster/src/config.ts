@@ -112,11 +112,19 @@ export const masterConfig: ConfigDefinition<MasterConfig> = defineConfig(
     CHUNKS_LOOP_MIN_TIME: count(300, 60, 7200, 'Shortest time of a loop over all chunks, seconds.'),
     CHUNKS_LOOP_TIME: { type: cfg.optionalText(), reload: true, doc: 'Deprecated: see CHUNKS_LOOP_MIN_TIME.' },
     CHUNKS_SOFT_DEL_LIMIT: count(10, 1, UINT32, 'Deletions at once on a server.'),
-    CHUNKS_HARD_DEL_LIMIT: { type: cfg.optionalText(), reload: true, doc: 'The same at most; default 3 × the soft limit.' },
+    CHUNKS_HARD_DEL_LIMIT: {
+      type: cfg.optionalText(),
+      reload: true,
+      doc: 'The same at most; default 3 × the soft limit.',
+    },
     CHUNKS_WRITE_REP_LIMIT: { type: limits('2,1,1,4'), reload: true, doc: 'Replications at once to a server.' },
     CHUNKS_READ_REP_LIMIT: { type: limits('10,5,2,5'), reload: true, doc: 'Replications at once from a server.' },
     CS_HEAVY_LOAD_THRESHOLD: count(150, 0, UINT32, 'Load from which a server may be overloaded.'),
-    CS_HEAVY_LOAD_RATIO_THRESHOLD: { type: cfg.decimal(3), reload: true, doc: 'The same as multiple of the mean load.' },
+    CS_HEAVY_LOAD_RATIO_THRESHOLD: {
+      type: cfg.decimal(3),
+      reload: true,
+      doc: 'The same as multiple of the mean load.',
+    },
     CS_HEAVY_LOAD_GRACE_PERIOD: count(900, 0, UINT32, 'Seconds that an overloaded server gets no new chunks.'),
     ACCEPTABLE_PERCENTAGE_DIFFERENCE: {
       type: cfg.decimal(1, { min: 0.1, max: 10 }),

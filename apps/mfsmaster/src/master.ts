@@ -190,7 +190,9 @@ class Master implements RunningMaster {
     changelog.close();
     this.end(undefined);
     if (!saved)
-      throw new DataFolderError(`metadata not stored at the end: the next start needs option '-a' to use the changelogs`);
+      throw new DataFolderError(
+        `metadata not stored at the end: the next start needs option '-a' to use the changelogs`,
+      );
     images.finish();
   }
 

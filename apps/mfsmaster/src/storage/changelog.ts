@@ -2,7 +2,16 @@
  * The changelog files (spec 06 §6, 08 §2). Records of a turn are collected and written together, at an explicit position: a write
  * that failed half-way is repeated over what it left, so that a full disk never makes a hole or a torn line in the middle.
  */
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { type Change, formatChange } from '@wapiti-fs/metadata';

@@ -176,7 +176,8 @@ function cutTornLine(folder: DataFolder, log: Logger): void {
   const { tail } = folder.readEnds(name, 0, TAIL_BYTES);
   const torn = tail.length - (tail.lastIndexOf(LF) + 1);
   if (torn === 0) return;
-  if (torn === TAIL_BYTES) throw new DataFolderError(`${folder.file(name)} is not a changelog: no line end near its end`);
+  if (torn === TAIL_BYTES)
+    throw new DataFolderError(`${folder.file(name)} is not a changelog: no line end near its end`);
   const fd = openSync(folder.file(name), 'r+');
   try {
     ftruncateSync(fd, fstatSync(fd).size - torn);

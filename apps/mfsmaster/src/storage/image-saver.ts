@@ -51,7 +51,9 @@ export class ImageSaver {
       this.folder.sync();
     } catch (error) {
       this.result = { ...this.result, status: 1 };
-      this.log.error(`metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`);
+      this.log.error(
+        `metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`,
+      );
       this.discard();
       return false;
     }
