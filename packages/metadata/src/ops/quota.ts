@@ -38,7 +38,7 @@ const QUANTITIES = [
 ] as const;
 
 /** Directories at or above an inode, along all its names. */
-function* directoriesAbove(store: MetadataStore, inode: number): Generator<number> {
+export function* directoriesAbove(store: MetadataStore, inode: number): Generator<number> {
   const seen = new Set<number>();
   const pending = [inode];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
@@ -58,6 +58,12 @@ function fits(store: MetadataStore, quota: Quota, demand: QuotaDemand): boolean 
     if ((quota.flags & hardFlag) !== 0 && total > quota[hard]) return false;
     return quota.exceeded === 0 || (quota.flags & softFlag) === 0 || total <= quota[soft];
   });
+}
+
+/** Whether the quota of one directory, if it has one, leaves room. */
+export function quotaFits(store: MetadataStore, directory: number, demand: QuotaDemand): boolean {
+  const quota = store.tables.quotas.get(directory);
+  return quota === undefined || fits(store, quota, demand);
 }
 
 /** Whether all quotas at and above `inode` leave room (spec 09 §17.3). */

@@ -38,7 +38,7 @@ export function* walk(store: MetadataStore, inode: number, recursive: boolean): 
   }
 }
 
-const isForeign = (store: MetadataStore, inode: number, uid: number): boolean =>
+export const isForeign = (store: MetadataStore, inode: number, uid: number): boolean =>
   uid !== 0 && (store.nodes.eattr.get(inode) & EATTR_NOOWNER) === 0 && uid !== store.nodes.uid.get(inode);
 
 const isImmutable = (store: MetadataStore, inode: number): boolean =>
