@@ -83,7 +83,12 @@ export class Driver {
   private readonly files: FileOperations;
   now: number;
 
-  constructor(store: MetadataStore, now: number) {
+  /** @param forReference leaves out what the reference's own restore misreads (spec 08 §8.2) */
+  constructor(
+    store: MetadataStore,
+    now: number,
+    private readonly forReference = false,
+  ) {
     this.now = now;
     const options = { inodeReuseDelayS: 300, atimeMode: ATIME_ALWAYS };
     this.metadata = new Metadata(
@@ -103,6 +108,11 @@ export class Driver {
     const session = pick(this.sessions(), n);
     const uid = n % 3 === 0 ? 1000 + (n % 2) : 0;
     return { now: this.now, session, uid, gids: uid === 0 ? [0] : [uid, 24], auid: uid, agid: uid };
+  }
+
+  /** The reference's restore reads groups of a snapshot wrongly, except [0]. */
+  private copying(ctx: Ctx): Ctx {
+    return this.forReference ? { ...ctx, uid: 0, gids: [0] } : ctx;
   }
 
   private inode(n: number, wanted: (inode: number) => boolean = () => true): number {
@@ -163,9 +173,15 @@ export class Driver {
     },
     (ctx, a, b, c) => void appendSlice(this.metadata, ctx, this.file(a), this.file(b), c & 3, c % 3, (c >> 2) % 4),
     (ctx, a, b, c) =>
-      void snapshot(this.metadata, ctx, this.inode(a), this.directory(b), pick(NAMES, c), c & 15 & ~4, 0o22),
+      void snapshot(
+        ...([this.metadata, this.copying(ctx), this.inode(a), this.directory(b)] as const),
+        ...([pick(NAMES, c), c & 15 & ~4, 0o22] as const),
+      ),
     (ctx, a, b, c) =>
-      void snapshot(this.metadata, ctx, 0, this.directory(a), pick(NAMES, b), 0x80 | (c % 3 === 0 ? 0 : 4), 0o22),
+      void snapshot(
+        ...([this.metadata, this.copying(ctx), 0, this.directory(a)] as const),
+        ...([pick(NAMES, b), 0x80 | (c % 3 === 0 ? 0 : 4), 0o22] as const),
+      ),
     (ctx, a, b, c) =>
       void setTrashtime(this.metadata, ctx, this.inode(a), pick([0, 3600, 5000, 86400, 0xffffffff], b), c & 7),
     (ctx, a, b, c) => {
@@ -242,7 +258,10 @@ export class Driver {
     (ctx, a, b) => void changeClass(this.metadata, ctx, pick(NAMES, a), { mode: b % 3, adminOnly: b % 2 === 0 }, true),
     (ctx, a, b) => void [duplicateClass, renameClass][a % 2]?.(this.metadata, ctx, pick(NAMES, a), pick(NAMES, b)),
     (ctx, a) => void deleteClass(this.metadata, ctx, pick(NAMES, a)),
-    (ctx, a, b) => void repairFile(this.metadata, ctx, this.file(a), () => pick(['keep', 'erase', 7], b)),
+    (ctx, a, b) =>
+      void repairFile(this.metadata, ctx, this.file(a), () =>
+        pick(['keep', 'erase', this.forReference ? 'keep' : 7], b),
+      ),
     (ctx, a, b, c) =>
       syncTimes(this.metadata, ctx, [{ inode: this.inode(a), atime: this.now + (b % 3), mtime: this.now - (c % 9) }]),
     (ctx, a) => void this.metadata.readdir(ctx, this.directory(a), 0n, 100, a % 2 === 0),

@@ -93,7 +93,7 @@ function* tableLines({ tables, freeInodes }: MetadataStore): Generator<string> {
     for (const { name, value } of attributes)
       yield `XATTR|i: ${inode}|n:${name.toString('latin1')}|v:${value.toString('hex').toUpperCase()}`;
   for (const [key, a] of tables.acls) {
-    const perm = (value: number): string => (value === 0xffff ? '0177777' : octal(value, 6));
+    const perm = (value: number): string => `0${octal(value, 5)}`;
     const named = [
       ...a.users.map((u) => `u(${u.id}):${perm(u.perm)}`),
       ...a.groups.map((g) => `g(${g.id}):${perm(g.perm)}`),
