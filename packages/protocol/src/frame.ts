@@ -51,3 +51,58 @@ export class FrameParser {
     return joined.subarray(0, sizeBytes);
   }
 }
+
+/** Room for the next read that is worth a system call. */
+const MIN_ROOM_BYTES = 65536;
+
+/**
+ * The same parser for a reader that gives its own memory to the kernel: bytes are received into {@link FrameBuffer.room}, and
+ * frames are handed out as views of it. Nothing is copied but the beginning of a frame that is not there as a whole, and the memory
+ * is used again: a payload is valid only until the next frame is asked for.
+ */
+export class FrameBuffer {
+  private buffer: Buffer;
+  private start = 0;
+  private end = 0;
+
+  constructor(
+    private readonly limit: LengthLimit,
+    sizeBytes: number,
+  ) {
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(sizeBytes, 2 * MIN_ROOM_BYTES));
+  }
+
+  /** Where the next bytes are to be put. */
+  room(): Buffer {
+    if (this.start === this.end) this.start = this.end = 0;
+    if (this.buffer.length - this.end < MIN_ROOM_BYTES) {
+      const waiting = this.buffer.subarray(this.start, this.end);
+      // A frame longer than the buffer: memory grows with the bytes that really arrive.
+      if (this.buffer.length - waiting.length < MIN_ROOM_BYTES)
+        this.buffer = Buffer.allocUnsafeSlow(2 * this.buffer.length);
+      waiting.copy(this.buffer);
+      this.start = 0;
+      this.end = waiting.length;
+    }
+    return this.buffer.subarray(this.end);
+  }
+
+  /** `sizeBytes` bytes were put at the begin of the room: yields the frames they complete, as `FrameParser.push`. */
+  received(sizeBytes: number): Generator<Frame, void, undefined> {
+    this.end += sizeBytes;
+    return this.frames();
+  }
+
+  private *frames(): Generator<Frame, void, undefined> {
+    while (this.end - this.start >= HEADER_SIZE_BYTES) {
+      const type = this.buffer.readUInt32BE(this.start);
+      const length = this.buffer.readUInt32BE(this.start + 4);
+      const max = typeof this.limit === 'number' ? this.limit : this.limit(type);
+      if (length > max) throw new ProtocolError(`packet too long (${length}/${max}); command:${type}`);
+      const at = this.start + HEADER_SIZE_BYTES;
+      if (this.end < at + length) return;
+      this.start = at + length;
+      yield { type, payload: this.buffer.subarray(at, at + length) };
+    }
+  }
+}

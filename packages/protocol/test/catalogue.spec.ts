@@ -12,6 +12,7 @@ import {
   crc32Combine,
   directorySizeValue,
   findMessage,
+  FrameBuffer,
   FrameParser,
   messageName,
   ProtocolError,
@@ -225,5 +226,38 @@ describe('documentation', () => {
   it('docs/reference/protocol.md lists every message as declared', () => {
     const page = readFileSync(join(__dirname, '../../../docs/reference/protocol.md'), 'utf8');
     expect(page).toBe(protocol.referencePage());
+  });
+});
+
+describe('FrameBuffer', () => {
+  it('gives the frames of a stream, however it arrives and however long they are', () => {
+    const frames = [10, 0, 70_000, 300_000, 5, 131_072, 1].map((size, type) => {
+      const frame = Buffer.alloc(8 + size, type);
+      frame.writeUInt32BE(type, 0);
+      frame.writeUInt32BE(size, 4);
+      return frame;
+    });
+    const stream = Buffer.concat([...frames, ...frames]);
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1 }), (steps) => {
+        const buffer = new FrameBuffer(1_000_000, 1);
+        const got: Buffer[] = [];
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const room = buffer.room();
+          const size = Math.min(steps[i % steps.length] as number, room.length, stream.length - at);
+          stream.copy(room, 0, at, at + size);
+          at += size;
+          for (const { payload } of buffer.received(size)) got.push(Buffer.from(payload));
+        }
+        expect(got.length).toBe(2 * frames.length);
+        expect(got.every((payload, i) => payload.equals((frames[i % frames.length] as Buffer).subarray(8)))).toBe(true);
+      }),
+    );
+  });
+
+  it('refuses an announced length above the limit before its payload arrives', () => {
+    const buffer = new FrameBuffer(1000, 1);
+    hex('00000005 000003e9').copy(buffer.room());
+    expect(() => [...buffer.received(8)]).toThrow('packet too long (1001/1000); command:5');
   });
 });

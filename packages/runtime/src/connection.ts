@@ -61,6 +61,11 @@ export interface ConnectOptions extends FramingOptions {
   readonly localAddress?: string | undefined;
   readonly connectTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * For connections that receive much: bytes are received into one buffer of this size, used again and again. Payloads are valid
+   * only during the call of `frame` then.
+   */
+  readonly receiveBufferBytes?: number | undefined;
 }
 
 export interface ListenOptions extends FramingOptions {

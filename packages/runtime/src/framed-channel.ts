@@ -156,9 +156,13 @@ export abstract class FramedChannel implements FramedConnection {
   }
 
   protected received(chunk: Buffer): void {
+    this.receivedFrames(this.parser.push(chunk));
+  }
+
+  /** Bytes came; the frames they complete are parsed while they are delivered. */
+  protected receivedFrames(frames: Iterator<Frame, void>): void {
     if (this.closed) return;
     this.lastReceivedMs = this.clock.monotonicMs();
-    const frames = this.parser.push(chunk);
     if (this.held !== undefined) this.held = chained(this.held, frames);
     else if (this.paused) this.held = frames;
     else this.deliver(frames);

@@ -1,5 +1,7 @@
 import net from 'node:net';
 
+import { FrameBuffer } from '@wapiti-fs/protocol';
+
 import type { Clock } from './clock.js';
 import type {
   ConnectOptions,
@@ -32,6 +34,9 @@ function connect(clock: Clock, options: ConnectOptions): Promise<FramedConnectio
   return new Promise((resolve, reject) => {
     const { signal } = options;
     if (signal?.aborted) return reject(new NetworkError('ABORT_ERR', `${what}: aborted`));
+    const buffer =
+      options.receiveBufferBytes === undefined ? undefined : new FrameBuffer(options.limit, options.receiveBufferBytes);
+    let connection: TcpConnection | undefined;
     let socket: net.Socket;
     try {
       socket = net.connect({
@@ -40,7 +45,20 @@ function connect(clock: Clock, options: ConnectOptions): Promise<FramedConnectio
         family: 4,
         noDelay: true,
         ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+        ...(buffer === undefined
+          ? {}
+          : {
+              onread: {
+                buffer: () => buffer.room(),
+                callback: (sizeBytes: number) => {
+                  connection?.receivedInto(buffer, sizeBytes);
+                  return true;
+                },
+              },
+            }),
       });
+      // With a buffer of its own a socket would read as soon as it is connected.
+      if (buffer !== undefined) socket.pause();
     } catch (error) {
       return reject(NetworkError.from(error, what));
     }
@@ -63,7 +81,8 @@ function connect(clock: Clock, options: ConnectOptions): Promise<FramedConnectio
     const onError = (error: Error): void => fail(NetworkError.from(error, what));
     const onConnect = (): void => {
       settle();
-      resolve(new TcpConnection(clock, socket, options));
+      connection = new TcpConnection(clock, socket, options, buffer !== undefined);
+      resolve(connection);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     socket.once('error', onError);
@@ -142,6 +161,8 @@ class TcpConnection extends FramedChannel {
     clock: Clock,
     private readonly socket: net.Socket,
     options: FramingOptions,
+    /** Bytes come by `receivedInto`, not as events. */
+    private readonly buffered = false,
   ) {
     super(clock, options);
     this.remoteAddress = plainAddress(socket.remoteAddress);
@@ -156,8 +177,13 @@ class TcpConnection extends FramedChannel {
     return this.socket.writableLength;
   }
 
+  /** Bytes came into the connection's own buffer. */
+  receivedInto(buffer: FrameBuffer, sizeBytes: number): void {
+    this.receivedFrames(buffer.received(sizeBytes));
+  }
+
   protected startReading(): void {
-    if (!this.reading) {
+    if (!this.reading && !this.buffered) {
       this.reading = true;
       this.socket.on('data', (chunk) => this.received(chunk));
     }

@@ -76,6 +76,10 @@ class End {
 
 const networks: Record<string, () => Network> = {
   tcp: () => tcpNetwork,
+  'tcp with receive buffer': () => ({
+    connect: (options) => tcpNetwork.connect({ ...options, receiveBufferBytes: 1 }),
+    listen: (options, onConnection) => tcpNetwork.listen(options, onConnection),
+  }),
   memory: () => new MemoryNetwork(systemClock, { segmentBytes: 1000 }),
 };
 

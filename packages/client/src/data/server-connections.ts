@@ -12,6 +12,8 @@ const BUSY_NOP_MS = 1000;
 /** A connection in use is given up after this without a byte. */
 const BUSY_SILENCE_MS = 2000;
 const CONNECT_TIMEOUTS_MS = [200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800];
+/** A few blocks for each system call. */
+const RECEIVE_BUFFER_BYTES = 512 * 1024;
 /** So long after a failure other copies are preferred. */
 const AVOID_MS = 5000;
 
@@ -146,6 +148,7 @@ export class ServerConnections {
           connectTimeoutMs,
           signal: this.stopped.signal,
           limit: MAX_ANSWER_BYTES,
+          receiveBufferBytes: RECEIVE_BUFFER_BYTES,
         });
         return new ServerConnection(state, connection, (one) => this.forget(one));
       } catch (error) {
