@@ -1,6 +1,6 @@
 /**
- * Umbrella command: whole cluster in one process, file transfer, benchmarks.
+ * Umbrella command: whole cluster in one process, file transfer.
  *
  * @packageDocumentation
  */
-export {};
+export { runCli } from './cli.js';
