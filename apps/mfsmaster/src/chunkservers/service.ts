@@ -69,6 +69,7 @@ export class ChunkserverService {
         maxDeletesPerServer: 10,
         maxReplicationsIn: 2,
         maxReplicationsOut: 10,
+        knownServers: () => this.database.count,
       },
     );
   }
