@@ -1,5 +1,5 @@
 import {
-  MFS_ERROR_EXIST,
+  MFS_ERROR_EEXIST,
   MFS_ERROR_IO,
   MFS_ERROR_NOCHUNK,
   MFS_ERROR_NOTDONE,
@@ -190,7 +190,7 @@ export class SimulatedCluster {
   private run({ disk }: SimulatedServer, command: Command): number {
     switch (command.type) {
       case 'create':
-        if (disk.has(command.chunkId)) return MFS_ERROR_EXIST;
+        if (disk.has(command.chunkId)) return MFS_ERROR_EEXIST;
         disk.set(command.chunkId, { version: command.version, data: 0 });
         return MFS_STATUS_OK;
       case 'delete': {
