@@ -67,10 +67,7 @@ class Master implements RunningMaster {
       () => changelog.flush(),
       () => feed.publish(changelog.takeWritten()),
     );
-    const metadata = new Metadata(this.store, changelog.journal, {
-      maxHardLinks: config.maxHardLinks,
-      inodeReuseDelayS: config.inodeReuseDelayS,
-    });
+    const metadata = new Metadata(this.store, changelog.journal, metadataOptions(config));
     const images = new ImageSaver(folder, this.store, clock, log, config.keepPreviousImages);
     const sessions = new SessionTable(metadata, nowS(), config.sessionSustainS);
     const configValue = (name: string): string => this.config.texts[name] ?? '';
@@ -120,9 +117,10 @@ class Master implements RunningMaster {
 
   async start(): Promise<void> {
     const { chunkservers, clients, services } = this.context;
+    // first those who follow the changes: they must miss none
+    for (const startExtra of EXTRA_SERVICES) this.extras.push(await startExtra(this.context));
     await chunkservers.start();
     await clients.start();
-    for (const startExtra of EXTRA_SERVICES) this.extras.push(await startExtra(this.context));
     const { clock } = services;
     this.timers.push(clock.every(RETRY_MS, () => this.retry()));
     this.scheduleHour();
@@ -162,12 +160,13 @@ class Master implements RunningMaster {
   }
 
   async reload(config: MasterConfig): Promise<void> {
-    const { changelog, images, sessions, clients, chunkservers } = this.context;
+    const { changelog, images, sessions, clients, chunkservers, metadata } = this.context;
     this.config = config;
     changelog.options.backLogs = config.backLogs;
     changelog.options.sync = config.changelogSaveMode === 2;
     images.setKeepPrevious(config.keepPreviousImages);
     sessions.setSustainTime(config.sessionSustainS);
+    metadata.configure(metadataOptions(config));
     try {
       this.exports = loadExports(config.exportsFilename, this.log);
     } catch (error) {
@@ -220,6 +219,12 @@ class Master implements RunningMaster {
     return parsed;
   }
 }
+
+const metadataOptions = ({ maxHardLinks, inodeReuseDelayS, atimeMode }: MasterConfig) => ({
+  maxHardLinks,
+  inodeReuseDelayS,
+  atimeMode,
+});
 
 function chunkserverOptions(config: MasterConfig) {
   return {

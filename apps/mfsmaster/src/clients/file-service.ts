@@ -53,8 +53,6 @@ export class FileService {
   readonly operations: FileOperations;
   readonly cache = new DataCache();
   readonly queue: ChunkQueue;
-  /** Lengths promised to appending writers (spec 09 §11.3); not persistent. */
-  readonly reserved = new Map<number, number>();
   private readonly pending = new Set<Pending>();
 
   constructor(private readonly master: () => MasterContext) {
@@ -193,7 +191,6 @@ export class FileService {
     const { metadata, nowS } = this.master();
     const { nodes, chunks } = metadata.store;
     const { status } = this.operations.writeEnd(client.anonymous(), chunkId, inode, length);
-    if (status === MFS_STATUS_OK && length >= (this.reserved.get(inode) ?? Infinity)) this.reserved.delete(inode);
     const slot = chunks.find(chunkId);
     this.cache.modify(inode, client.sessionId);
     const known = nodes.isFile(inode) ? nodes.length.get(inode) : length;

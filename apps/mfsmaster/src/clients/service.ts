@@ -1,4 +1,5 @@
 /** Port 9421: mounts, meta mounts, tools and monitoring (spec 02, 11). */
+import { checkSoftQuotas } from '@wapiti-fs/metadata';
 import {
   CLTOMA_MAXPACKETSIZE,
   MATOCL_FUSE_INVALIDATE_CHUNK_CACHE,
@@ -12,6 +13,7 @@ import type { MasterContext } from '../context.js';
 import { ChangelogBlockedError } from '../storage/changelog.js';
 import { ClientConnection } from './connection.js';
 import { FileService } from './file-service.js';
+import { sendLockAnswer } from './requests/locks.js';
 import { IDLE_TIMEOUT_MS, NOP_AFTER_MS, NOP_WITH_MSGID } from './register.js';
 
 /** Clients that understand INVALIDATE_CHUNK_CACHE (spec 02 §12.4). */
@@ -35,6 +37,7 @@ export class ClientService {
   constructor(private readonly context: () => MasterContext) {
     this.log = context().services.log.child('clients');
     this.files = new FileService(context);
+    context().metadata.locks.onAnswer = (answer) => sendLockAnswer(this.master, answer);
   }
 
   get master(): MasterContext {
@@ -144,7 +147,10 @@ export class ClientService {
   private everySecond(): void {
     const { metadata, nowS } = this.master;
     this.files.queue.tick();
-    this.unlessBlocked(() => metadata.emptyDetached(nowS(), this.tick++));
+    this.unlessBlocked(() => {
+      metadata.emptyDetached(nowS(), this.tick++);
+      checkSoftQuotas(metadata, nowS());
+    });
   }
 
   private releaseInodes(): void {

@@ -68,6 +68,11 @@ export class MetaloggerConnection {
     return this.connection.remoteAddress;
   }
 
+  /** Bytes of live changes that the kernel has not taken; 0 while the peer catches up. */
+  get queuedBytes(): number {
+    return this.stream === 'live' && !this.connection.closed ? this.connection.queuedBytes : 0;
+  }
+
   /** Changes made and not yet handed to the connection. */
   get behind(): number {
     return this.registered ? this.history.nextVersion - this.next : 0;

@@ -1,1 +1,2 @@
 export { MetaloggerService, type MetaloggerServiceOptions, type MetaloggerSource } from './service.js';
+export { startMetaloggers } from './start.js';

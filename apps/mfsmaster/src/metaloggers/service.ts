@@ -7,6 +7,8 @@ import { ChangeHistory } from './history.js';
 
 const UNREGISTERED_TIMEOUT_MS = 10_000;
 const HOUR_MS = 3_600_000;
+/** How often a socket that was full is looked at. */
+const TAKEN_CHECK_MS = 2;
 
 export interface MetaloggerServiceOptions {
   readonly listenHost: string;
@@ -98,6 +100,19 @@ export class MetaloggerService {
       behind ||= connection.behind > 0;
     }
     if (!behind) this.history.sent();
+  }
+
+  /** Resolves when the kernel has taken all that was sent to metaloggers that are not catching up; undefined: there are none. */
+  taken(): Promise<void> | undefined {
+    for (const connection of this.connections) if (connection.queuedBytes > 0) return this.untilTaken();
+    return undefined;
+  }
+
+  private async untilTaken(): Promise<void> {
+    // what is sent goes to the kernel at the end of this turn; only a full socket takes longer
+    await Promise.resolve();
+    while ([...this.connections].some((connection) => connection.queuedBytes > 0))
+      await new Promise<void>((resolve) => void this.services.clock.after(TAKEN_CHECK_MS, resolve));
   }
 
   /** The master has begun a new changelog file. */

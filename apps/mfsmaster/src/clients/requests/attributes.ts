@@ -1,5 +1,5 @@
 /** Requests on attributes, directories and space (spec 02 §6.1-§6.5, §7), and synchronisation (§12). */
-import { setattr as setAttributes } from '@wapiti-fs/metadata';
+import { type DirectoryEntry, setattr as setAttributes, syncTimes, touchRead } from '@wapiti-fs/metadata';
 import {
   attributes as attributeCodec,
   CLTOMA_FUSE_ACCESS,
@@ -19,12 +19,11 @@ import {
   MATOCL_FUSE_STATFS,
   MATOCL_FUSE_TIME_SYNC,
   MFS_ERROR_ERANGE,
+  MFS_ROOT_ID,
   Writer,
 } from '@wapiti-fs/protocol';
-import type { DirectoryEntry } from '@wapiti-fs/metadata';
 
 import { freeSpace } from '../space.js';
-import { setTimes, touchAccessTime } from './access-time.js';
 import { attributesAfter, type Request, type Requests } from './request.js';
 
 /** Ids of a GETATTR without them (spec 02 §6.4). */
@@ -92,7 +91,9 @@ const readdir: Request = (client, payload) => {
   const refuse = (status: number): Buffer => MATOCL_FUSE_READDIR.encode({ variant: 'status', msgid, status });
   const result = master.metadata.readdir(ctx, inode, nextEdgeId, maxEntries, withAttributes);
   if (!('entries' in result)) return refuse(result.status);
-  touchAccessTime(master, inode === 1 ? ctx.session.rootInode : inode);
+  // reading works while nothing can be recorded
+  if (!master.changelog.blocked)
+    touchRead(master.metadata, master.nowS(), inode === MFS_ROOT_ID ? ctx.session.rootInode : inode);
   const entries = directoryBytes(result.entries, withAttributes);
   if (entries.length >= MAX_READDIR_BYTES) return refuse(MFS_ERROR_ERANGE);
   // the position to go on with: the reference repeats that of the request, with which nobody can page
@@ -128,8 +129,8 @@ const sustainedInodes: Request = (client, payload) => {
 };
 
 const amtimeInodes: Request = (client, payload) => {
-  for (const { inode, atime, mtime } of CLTOMA_FUSE_AMTIME_INODES.decode(payload).times)
-    setTimes(client.service.master, inode, atime, mtime);
+  const { times } = CLTOMA_FUSE_AMTIME_INODES.decode(payload);
+  syncTimes(client.service.master.metadata, client.anonymous(), times);
   return undefined;
 };
 

@@ -21,7 +21,6 @@ import {
   OPEN_CACHE_CLEARED,
   OPEN_DIRECTMODE,
   OPEN_KEEPCACHE,
-  OPEN_TRUNCATE,
   TYPE_FILE,
 } from '@wapiti-fs/protocol';
 
@@ -38,7 +37,6 @@ const open: Request = (client, payload) => {
   const done = openFile(metadata, ctx, inode, flags);
   const result = attributesAfter(done, () => metadata.getattr(ctx, inode, true));
   if (!('attributes' in result)) return MATOCL_FUSE_OPEN.encode({ variant: 'status', msgid, status: result.status });
-  if ((flags & OPEN_TRUNCATE) !== 0) files.reserved.delete(inode);
   if ((flags & OPEN_CACHE_CLEARED) !== 0) files.cache.access(inode, client.sessionId);
   const eattr = metadata.store.nodes.eattr.get(inode);
   let oflags = (eattr & EATTR_APPENDONLY) !== 0 ? OPEN_APPENDONLY : 0;
@@ -99,21 +97,19 @@ const writeChunkEnd: Request = (client, payload) => {
 
 const truncate: Request = (client, payload) => {
   const { msgid, inode, flags, uid, gids, length } = CLTOMA_FUSE_TRUNCATE.decode(payload);
-  const { metadata, sessions } = client.service.master;
-  sessions.count(client.sessionId, 'setattr');
-  truncateFile(client, { inode, flags, uid, gids, length }, (result) => {
-    const found = attributesAfter(result, () => metadata.getattr(client.context(uid, gids), inode, true));
-    if ('attributes' in found && 'prevLength' in result)
-      client.send(
-        MATOCL_FUSE_TRUNCATE.encode({
-          variant: 'ok',
-          msgid,
-          prevLength: result.prevLength,
-          attributes: found.attributes,
-        }),
-      );
-    else client.send(MATOCL_FUSE_TRUNCATE.encode({ variant: 'status', msgid, status: found.status }));
-  });
+  client.service.master.sessions.count(client.sessionId, 'setattr');
+  truncateFile(client, { inode, flags, uid, gids, length }, (result) =>
+    client.send(
+      'attributes' in result
+        ? MATOCL_FUSE_TRUNCATE.encode({
+            variant: 'ok',
+            msgid,
+            prevLength: result.previousLength,
+            attributes: result.attributes,
+          })
+        : MATOCL_FUSE_TRUNCATE.encode({ variant: 'status', msgid, status: result.status }),
+    ),
+  );
   return undefined;
 };
 

@@ -1,6 +1,7 @@
 import { attributeRequests } from './attributes.js';
 import { extendedRequests } from './extended.js';
 import { fileRequests } from './files.js';
+import { lockRequests } from './locks.js';
 import { nameRequests } from './names.js';
 import type { Request, Requests } from './request.js';
 
@@ -12,6 +13,7 @@ export const MOUNT_REQUESTS: Requests = new Map<number, Request>([
   ...attributeRequests,
   ...fileRequests,
   ...extendedRequests,
+  ...lockRequests,
 ]);
 
 /** Messages on connections of tools. */

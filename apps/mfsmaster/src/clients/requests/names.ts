@@ -1,5 +1,5 @@
 /** Requests on names (spec 02 §6.3, §6.7-§6.12). */
-import type { Entry, Refused } from '@wapiti-fs/metadata';
+import { type Entry, type Refused, touchRead } from '@wapiti-fs/metadata';
 import {
   CLTOMA_FUSE_LINK,
   CLTOMA_FUSE_LOOKUP,
@@ -23,7 +23,6 @@ import {
 } from '@wapiti-fs/protocol';
 
 import type { ClientConnection } from '../connection.js';
-import { touchAccessTime } from './access-time.js';
 import type { Request, Requests } from './request.js';
 
 type MadeAnswer = typeof MATOCL_FUSE_MKDIR;
@@ -108,11 +107,11 @@ function remove(client: ClientConnection, payload: Buffer, directory: boolean): 
 
 const readlink: Request = (client, payload) => {
   const { msgid, inode } = CLTOMA_FUSE_READLINK.decode(payload);
-  const { metadata, sessions } = client.service.master;
+  const { metadata, sessions, changelog, nowS } = client.service.master;
   sessions.count(client.sessionId, 'readlink');
   const result = metadata.readlink(client.anonymous(), inode);
   if (!('target' in result)) return MATOCL_FUSE_READLINK.encode({ variant: 'status', msgid, status: result.status });
-  touchAccessTime(client.service.master, inode);
+  if (!changelog.blocked) touchRead(metadata, nowS(), inode);
   return MATOCL_FUSE_READLINK.encode({ variant: 'ok', msgid, target: result.target });
 };
 
