@@ -1,15 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { type Background, background, eventually, run, runSync, type ProcessResult } from './processes.js';
 
 /** `c`: the real MooseFS daemon; `wapiti`: ours. Both take the same command lines and configuration files. */
 export type Implementation = 'c' | 'wapiti';
 
-const ROOT = resolve(__dirname, '../..');
+/** Top of the checkout, whether this runs from the sources or compiled. */
+export const ROOT = (function find(folder: string): string {
+  return existsSync(join(folder, 'pnpm-workspace.yaml')) ? folder : find(dirname(folder));
+})(__dirname);
 
 /** The hosts of spec 14 §1 (the virtual IP 10.1.1.103 stays free). */
 export const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.104', c1: '10.1.1.116', cl: '10.1.1.111' } as const;

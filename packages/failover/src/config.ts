@@ -118,14 +118,18 @@ const keys = {
   VRRP_GARP_DELAY_MS: { type: milliseconds(5000, 0), reload: false, doc: 'Time until the second burst.' },
   VRRP_GARP_REFRESH_MS: { type: milliseconds(0, 0), reload: false, doc: 'Period of further bursts; 0: none.' },
   COMMANDS_MASTER_START: { type: command('mfsmaster', 'start'), reload: false, doc: 'Starts the local master.' },
-  COMMANDS_MASTER_STOP: { type: command('mfsmaster', 'stop'), reload: false, doc: 'Stops it, metadata saved.' },
-  COMMANDS_MASTER_KILL: { type: command('mfsmaster', 'kill'), reload: false, doc: 'Ends a master that hangs.' },
-  COMMANDS_METALOGGER_START: { type: command('mfsmetalogger', 'start'), reload: false, doc: 'Starts the metalogger.' },
-  COMMANDS_METALOGGER_STOP: { type: command('mfsmetalogger', 'stop'), reload: false, doc: 'Stops it.' },
-  COMMANDS_METALOGGER_TEST: {
-    type: command('mfsmetalogger', 'test'),
+  COMMANDS_MASTER_STOP: {
+    type: command(),
     reload: false,
-    doc: 'Exit code 0: the metalogger runs.',
+    doc: 'Stops it, metadata saved; empty: by a signal to the owner of its lock file.',
+  },
+  COMMANDS_MASTER_KILL: { type: command(), reload: false, doc: 'Ends one that hangs; empty: as above.' },
+  COMMANDS_METALOGGER_START: { type: command('mfsmetalogger', 'start'), reload: false, doc: 'Starts the metalogger.' },
+  COMMANDS_METALOGGER_STOP: { type: command(), reload: false, doc: 'Stops it; empty: as above.' },
+  COMMANDS_METALOGGER_TEST: {
+    type: command(),
+    reload: false,
+    doc: 'Exit code 0: the metalogger runs; empty: by its lock file.',
   },
   COMMANDS_RESTORE: {
     type: command(),

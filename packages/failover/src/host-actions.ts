@@ -6,6 +6,7 @@ import type { Clock, Logger, Network } from '@wapiti-fs/runtime';
 import type { AddressHolder } from './address-holder.js';
 import { runCommand } from './command.js';
 import type { AgentConfig } from './config.js';
+import { LocalDaemon } from './local-daemon.js';
 import type { HostRole, HostState, SetAside } from './host-state.js';
 import { probeMaster, type ProbeResult } from './probe.js';
 import { checkMetaid, chooseSource, METALOGGER_FILE, newestImage, readImageHeader, type Source } from './source.js';
@@ -44,6 +45,16 @@ export function realHost(
   const { commands, probe } = config;
   const run = (command: readonly string[], timeoutMs = config.commandTimeoutMs): Promise<void> =>
     runCommand(command, timeoutMs).then(() => undefined);
+  const master = new LocalDaemon(config.dataDir, 'mfsmaster', clock, ['.bgwriter.lock']);
+  const metalogger = new LocalDaemon(config.dataDir, 'mfsmetalogger', clock);
+  /** By the command of the configuration if there is one, else by the lock file of the daemon. */
+  const end = (
+    daemon: LocalDaemon,
+    command: readonly string[],
+    signal: 'SIGTERM' | 'SIGKILL',
+    timeoutMs: number,
+  ): Promise<void> => (command.length > 0 ? run(command, timeoutMs) : daemon.end(signal, timeoutMs));
+  const killMaster = (): Promise<void> => end(master, commands.masterKill, 'SIGKILL', config.commandTimeoutMs);
   const virtualHost = (config.vrrp.virtualAddresses[0] ?? '').split('/')[0] ?? '';
   return {
     role: () => state.role,
@@ -82,19 +93,21 @@ export function realHost(
     setAside: () => (existsSync(config.dataDir) ? state.setAside('all', clock.nowMs()) : undefined),
     startMaster: () => run(commands.masterStart),
     stopMaster: async (hangs) => {
-      if (hangs) return run(commands.masterKill);
-      await run(commands.masterStop, config.stopTimeoutMs).catch(async (error: Error) => {
+      if (hangs) return killMaster();
+      await end(master, commands.masterStop, 'SIGTERM', config.stopTimeoutMs).catch((error: Error) => {
         log.warn('the master does not stop and is killed', { error });
-        await run(commands.masterKill);
+        return killMaster();
       });
     },
     startMetalogger: () => run(commands.metaloggerStart),
-    stopMetalogger: () => run(commands.metaloggerStop),
-    metaloggerRuns: () =>
-      run(commands.metaloggerTest).then(
+    stopMetalogger: () => end(metalogger, commands.metaloggerStop, 'SIGTERM', config.stopTimeoutMs),
+    metaloggerRuns: async () => {
+      if (commands.metaloggerTest.length === 0) return metalogger.owner() !== undefined;
+      return run(commands.metaloggerTest).then(
         () => true,
         () => false,
-      ),
+      );
+    },
     probeLocal: () => probeMaster(network, clock, probe),
     probeVirtual: () =>
       probeMaster(network, clock, { host: virtualHost, port: probe.port, timeoutMs: config.fenceProbeMs }),

@@ -16,6 +16,7 @@ export * from './address-holder.js';
 export * from './address-guard.js';
 export * from './interface-watch.js';
 export * from './source.js';
+export * from './local-daemon.js';
 export * from './host-state.js';
 export * from './host-actions.js';
 export * from './supervisor.js';

@@ -142,7 +142,8 @@ export class Supervisor {
     // a master that only fell silent may still be there: touch nothing before it is known to be gone
     if (!resigned) await free;
     const serves = this.host.role() === 'master' && (await this.step('fence', () => this.host.probeLocal())).alive;
-    if (!serves && !(await this.startLocal(generation, free))) return;
+    if (!serves && !(await this.startLocal(generation))) return;
+    // after a resignation this went on meanwhile
     await free;
     if (this.outdated(generation)) return;
     await this.step('virtual address set', () => this.host.takeAddress());
@@ -152,7 +153,7 @@ export class Supervisor {
   }
 
   /** False: given up because something else is wanted now. */
-  private async startLocal(generation: number, free: Promise<void>): Promise<boolean> {
+  private async startLocal(generation: number): Promise<boolean> {
     await this.step('metalogger stopped', () => this.host.stopMetalogger());
     // one that answers no more may still hold the data folder
     await this.step('no local master', () => this.host.stopMaster(true));
@@ -160,7 +161,6 @@ export class Supervisor {
     const source = await this.step('source chosen', () => this.host.chooseSource());
     this.log.notice('source', { image: source.image, version: source.version, metaid: source.metaid });
     if (source.restore) await this.step('restore', () => this.host.restore());
-    await free;
     if (this.outdated(generation)) return false;
     this.host.setRole('master');
     await this.step('master started', () => this.host.startMaster());
