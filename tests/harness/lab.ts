@@ -146,6 +146,18 @@ export class Lab {
     return process_;
   }
 
+  /** The last lines of every process that was started. */
+  logs(lines: number): string {
+    return this.processes
+      .map((one) => `--- ${one.label}\n${one.output.trimEnd().split('\n').slice(-lines).join('\n')}`)
+      .join('\n');
+  }
+
+  /** The chunkservers that were started, for their logs. */
+  chunkserverLogs(): Background[] {
+    return this.processes.filter((one) => one.label.includes('mfschunkserver'));
+  }
+
   path(...parts: string[]): string {
     return join(this.dir, ...parts);
   }

@@ -121,22 +121,16 @@ export class TwoHosts {
     await eventually(`${host} serves`, async () => (await this.status(host)).serving, timeoutMs);
   }
 
-  /** The host is backup and its metalogger has an image of the present master. */
+  /** The host is backup and could take over. */
   async waitFollowing(host: MasterHost, timeoutMs = 40_000): Promise<void> {
     await eventually(
       `${host} follows`,
       async () => {
-        const { role, activity } = await this.status(host);
-        return role === 'backup' && activity === 'following' && this.hasImage(host);
+        const { role, activity, ready, vrrp } = await this.status(host);
+        return role === 'backup' && activity === 'following' && ready && vrrp.state === 'BACKUP';
       },
       timeoutMs,
     );
-  }
-
-  private hasImage(host: MasterHost): boolean {
-    const files = readdirSync(this.dataDir(host));
-    const images = files.some((name) => name === 'metadata_ml.mfs.back' || name === 'metadata_ml.tmp');
-    return images && files.includes('changelog_ml_back.1.mfs');
   }
 
   /** Pid in the lock file of a daemon of a host; undefined: it does not run. */
@@ -177,5 +171,11 @@ export class TwoHosts {
       if (stdout.includes(`${VIRTUAL_IP}/`)) found.push(host);
     }
     return found;
+  }
+
+  /** The agents end first and at once: nothing is promoted while the rest goes. */
+  async destroy(): Promise<void> {
+    for (const agent of this.agents.values()) await agent.kill();
+    await this.lab.destroy();
   }
 }

@@ -22,6 +22,8 @@ export interface AgentStatus {
   readonly activity: string;
   /** The local master serves behind the virtual address. */
   readonly serving: boolean;
+  /** It serves, or a promotion would find an image of the file system to start from. */
+  readonly ready: boolean;
   /** Identity of the file system, 16 hex digits; absent: not known yet. */
   readonly metaid?: string;
   /** Steps of the last promotion or demotion. */
@@ -43,7 +45,7 @@ export function statusText(status: AgentStatus): string {
     ['priority', `${vrrp.priority} on ${vrrp.interface}`],
     ['other master', peer],
     ['virtual address', `${vrrp.virtualAddresses.join(', ')}${status.serving ? ', held here' : ''}`],
-    ['role', `${status.role}, ${status.activity}`],
+    ['role', `${status.role}, ${status.activity}${status.ready ? '' : ', not ready to take over'}`],
     ['metadata id', status.metaid ?? 'not known yet'],
   ];
   if (status.refused !== undefined) rows.push(['refused', status.refused]);

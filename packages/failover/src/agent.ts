@@ -58,6 +58,13 @@ export async function startAgent(config: AgentConfig, services: Services): Promi
   };
   let masterHangs = false;
 
+  /** A refused promotion may be tried again. */
+  const recover = (): void => {
+    retry?.cancel();
+    retry = undefined;
+    vrrp.handle({ type: 'recovered' });
+  };
+
   const startWatch = (): void => {
     watch?.stop();
     const current = new MasterWatch(network, clock, config.probe, (up, reason, hangs) => {
@@ -86,12 +93,13 @@ export async function startAgent(config: AgentConfig, services: Services): Promi
         refused = reason;
         vrrp.handle({ type: 'refused', reason });
         retry?.cancel();
-        retry = clock.after(config.retryMs, () => vrrp.handle({ type: 'recovered' }));
+        retry = clock.after(config.retryMs, recover);
       },
       promoted: () => {
         refused = undefined;
         startWatch();
       },
+      ready: recover,
     },
   );
 
@@ -127,6 +135,7 @@ export async function startAgent(config: AgentConfig, services: Services): Promi
     },
     activity: supervisor.activity,
     serving: supervisor.promoted,
+    ready: supervisor.ready,
     ...(state.metaid === undefined ? {} : { metaid: state.metaid.toString(16).toUpperCase().padStart(16, '0') }),
     steps: supervisor.steps,
     ...(refused === undefined ? {} : { refused }),

@@ -134,7 +134,7 @@ const keys = {
   COMMANDS_RESTORE: {
     type: command(),
     reload: false,
-    doc: 'Makes metadata.mfs from the newest image and the changelogs; empty: masterStart does it (mfsmaster -a).',
+    doc: 'Makes metadata.mfs from the newest image and the changelogs; empty: masterStart does it (mfsmaster -a, which saves no image for metaloggers before the next full hour).',
   },
   PROBE_HOST: { type: keyType('127.0.0.1', address), reload: false, doc: 'Address of the local master.' },
   PROBE_PORT: { type: cfg.port(9421), reload: false, doc: 'Client port of masters.' },

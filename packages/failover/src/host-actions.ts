@@ -19,6 +19,8 @@ export interface HostActions {
   learnMetaid(): void;
   /** @throws PromotionRefused */
   chooseSource(): Source;
+  /** Whether {@link chooseSource} would find one. */
+  hasSource(): boolean;
   restore(): Promise<void>;
   setAside(): SetAside | undefined;
   startMaster(): Promise<void>;
@@ -78,6 +80,14 @@ export function realHost(
         return source;
       }
       return chooseSource(config.dataDir, role, state.metaid);
+    },
+    hasSource: () => {
+      try {
+        chooseSource(config.dataDir, state.role, state.metaid);
+        return true;
+      } catch {
+        return false;
+      }
     },
     restore: async () => {
       if (commands.restore.length === 0) return;

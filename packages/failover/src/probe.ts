@@ -10,7 +10,11 @@ export type ProbeResult =
       readonly certain: boolean;
       /** Somebody accepted the connection, so a host has the address and something listens there. */
       readonly connected: boolean;
+      /** The time for an answer ran out. */
+      readonly silent: boolean;
     };
+
+const CLOSED_RETRY_MS = 20;
 
 export interface ProbeTarget {
   readonly host: string;
@@ -34,11 +38,23 @@ export async function probeMaster(network: Network, clock: Clock, target: ProbeT
     });
   } catch (error) {
     const code = (error as { code?: string }).code;
-    return { alive: false, reason: (error as Error).message, certain: code === 'ECONNREFUSED', connected: false };
+    return {
+      alive: false,
+      reason: (error as Error).message,
+      certain: code === 'ECONNREFUSED',
+      connected: false,
+      silent: false,
+    };
   }
   return new Promise((resolve) => {
     const timer = clock.after(target.timeoutMs, () =>
-      finish({ alive: false, reason: `no answer within ${target.timeoutMs} ms`, certain: false, connected: true }),
+      finish({
+        alive: false,
+        reason: `no answer within ${target.timeoutMs} ms`,
+        certain: false,
+        connected: true,
+        silent: true,
+      }),
     );
     const finish = (result: ProbeResult): void => {
       timer.cancel();
@@ -55,11 +71,17 @@ export async function probeMaster(network: Network, clock: Clock, target: ProbeT
             tookMs: clock.monotonicMs() - started,
           });
         } catch (error) {
-          finish({ alive: false, reason: (error as Error).message, certain: false, connected: true });
+          finish({ alive: false, reason: (error as Error).message, certain: false, connected: true, silent: false });
         }
       },
       close: (error) =>
-        finish({ alive: false, reason: error?.message ?? 'connection closed', certain: false, connected: true }),
+        finish({
+          alive: false,
+          reason: error?.message ?? 'connection closed',
+          certain: false,
+          connected: true,
+          silent: false,
+        }),
     });
     connection.send(ANTOAN_GET_VERSION.encode({ variant: 'plain' }));
   });
@@ -96,8 +118,14 @@ export class MasterWatch {
         this.failures += 1;
         if (result.certain || this.failures >= this.target.fall) this.change('down', result.reason, !result.certain);
       }
-      await this.sleep(this.target.intervalMs);
+      await this.sleep(this.pauseMs(result));
     }
+  }
+
+  private pauseMs(result: ProbeResult): number {
+    // a dying process closes its connections before the port: look again instead of waiting for the next turn
+    const closed = !result.alive && result.connected && !result.silent;
+    return closed ? Math.min(CLOSED_RETRY_MS, this.target.intervalMs) : this.target.intervalMs;
   }
 
   stop(): void {

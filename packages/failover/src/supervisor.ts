@@ -18,6 +18,8 @@ export interface SupervisorOptions {
 export interface SupervisorEvents {
   refused(reason: string): void;
   promoted(): void;
+  /** The host follows a master and has what a promotion needs. */
+  ready(): void;
 }
 
 /** One step of the last promotion or demotion; times of the monotonic clock, in ms. */
@@ -58,6 +60,11 @@ export class Supervisor {
   /** The local master serves behind the virtual address. */
   get promoted(): boolean {
     return this.current === 'serving';
+  }
+
+  /** A promotion would find an image to start from now. */
+  get ready(): boolean {
+    return this.promoted || this.host.hasSource();
   }
 
   get activity(): Activity {
@@ -242,9 +249,14 @@ export class Supervisor {
   }
 
   private async follow(generation: number): Promise<void> {
+    let ready = false;
     for (;;) {
       this.host.learnMetaid();
-      await this.sleep(this.options.followPollMs);
+      if (!ready && this.host.hasSource()) {
+        ready = true;
+        this.events.ready();
+      }
+      await this.sleep(ready ? this.options.followPollMs : this.options.joinPollMs);
       if (this.outdated(generation)) return;
       if (await this.host.metaloggerRuns()) continue;
       if (this.outdated(generation)) return;
