@@ -244,6 +244,7 @@ class Metalogger implements RunningMetalogger {
     try {
       const report = await download(session.files, this.held ?? (await this.readFolder()), place);
       this.lastDownload = { ...report, atMs: clock.nowMs() };
+      log.notice(`image of version ${report.imageVersion} and its changelogs are in place`);
     } catch (error) {
       this.downloadNeeded = true;
       if (!(error instanceof DownloadError) && !(error instanceof DiskError)) throw error;
