@@ -25,6 +25,8 @@ const LEAST_TIMEOUT_S = 3;
 const ADVISED_TIMEOUT_S = 10;
 /** Changes sent at once to a peer that catches up. */
 const CATCH_UP_CHANGES = 10_000;
+/** With more than so much on its way a peer is left to catch up from memory at its own pace. */
+const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 /** Download requests that may wait; reading pauses above. */
 const MAX_WAITING_REQUESTS = 16;
 
@@ -42,7 +44,7 @@ export class MetaloggerConnection {
   private readonly files: OfferedFiles;
   private waiting = 0;
   private work: Promise<void> = Promise.resolve();
-  private drained: (() => void) | undefined;
+  private readonly whenTaken: (() => void)[] = [];
   /** Version word of the peer, 0 until it has registered. */
   version = 0;
 
@@ -68,11 +70,6 @@ export class MetaloggerConnection {
     return this.connection.remoteAddress;
   }
 
-  /** Bytes of live changes that the kernel has not taken; 0 while the peer catches up. */
-  get queuedBytes(): number {
-    return this.stream === 'live' && !this.connection.closed ? this.connection.queuedBytes : 0;
-  }
-
   /** Changes made and not yet handed to the connection. */
   get behind(): number {
     return this.registered ? this.history.nextVersion - this.next : 0;
@@ -86,6 +83,11 @@ export class MetaloggerConnection {
   /** New changes are in the history. */
   send(): void {
     if (this.stream === 'live') this.catchUp(Infinity);
+  }
+
+  /** Resolves when the kernel has what a peer was sent that is not behind: a killed process does not take it along. */
+  taken(): Promise<void> | undefined {
+    return this.stream === 'live' && this.connection.queuedBytes > 0 ? this.queueTaken() : undefined;
   }
 
   rotate(): void {
@@ -172,24 +174,18 @@ export class MetaloggerConnection {
       this.log.warn(`${this.name}: changes from ${this.next} on are no longer remembered`);
       this.next = this.history.oldestVersion;
     }
-    for (let left = maxChanges; left > 0;) {
+    for (let left = maxChanges; left > 0 && this.connection.queuedBytes <= MAX_QUEUED_BYTES;) {
       const { frames, next } = this.history.framesFrom(this.next, left);
       if (frames.length === 0) return;
       left -= next - this.next;
       this.next = next;
-      if (!this.connection.send(frames)) break;
+      this.connection.send(frames);
     }
-    if (this.next < this.history.nextVersion) this.waitForPeer();
-  }
-
-  private waitForPeer(): void {
-    this.stream = 'catching-up';
-    if (this.connection.queuedBytes === 0) setImmediate(() => this.drain());
+    if (this.next < this.history.nextVersion) this.stream = 'catching-up';
   }
 
   private drain(): void {
-    this.drained?.();
-    this.drained = undefined;
+    for (const resolve of this.whenTaken.splice(0)) resolve();
     if (this.stream === 'catching-up' && !this.connection.closed) this.catchUp(CATCH_UP_CHANGES);
   }
 
@@ -200,7 +196,7 @@ export class MetaloggerConnection {
       try {
         if (this.connection.closed) return;
         const parts = await answer();
-        if (parts.length > 0 && !this.connection.send(...parts)) await this.drainedOrClosed();
+        if (parts.length > 0 && !this.connection.send(...parts)) await this.queueTaken();
       } catch (error) {
         this.fail(error);
       } finally {
@@ -209,10 +205,10 @@ export class MetaloggerConnection {
     });
   }
 
-  private drainedOrClosed(): Promise<void> {
+  private queueTaken(): Promise<void> {
     return new Promise((resolve) => {
       if (this.connection.closed) return resolve();
-      this.drained = resolve;
+      this.whenTaken.push(resolve);
     });
   }
 
@@ -220,8 +216,7 @@ export class MetaloggerConnection {
     const why = error === undefined ? 'has been closed by peer' : `closed: ${error.message}`;
     this.log.notice(`connection with ${this.name} ${why}`);
     this.stream = 'none';
-    this.drained?.();
-    this.drained = undefined;
+    for (const resolve of this.whenTaken.splice(0)) resolve();
     this.work = this.work.then(() => this.files.close()).catch((e: Error) => this.log.warn(e.message));
     this.service.closed(this);
   }

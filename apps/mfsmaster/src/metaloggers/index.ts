@@ -1,2 +1,1 @@
-export { MetaloggerService, type MetaloggerServiceOptions, type MetaloggerSource } from './service.js';
-export { startMetaloggers } from './start.js';
+export { metaloggerService, startMetaloggers } from './start.js';

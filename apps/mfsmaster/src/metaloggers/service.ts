@@ -2,13 +2,12 @@ import { ANTOMA_MAXPACKETSIZE } from '@wapiti-fs/protocol';
 import { type Disk, type FramedServer, type Logger, nodeDisk, type Services, type Timer } from '@wapiti-fs/runtime';
 
 import { addressNumber } from '../addresses.js';
+import type { ChangelogFollower, ChangeRecord } from '../storage/changelog-feed.js';
 import { MetaloggerConnection } from './connection.js';
 import { ChangeHistory } from './history.js';
 
 const UNREGISTERED_TIMEOUT_MS = 10_000;
 const HOUR_MS = 3_600_000;
-/** How often a socket that was full is looked at. */
-const TAKEN_CHECK_MS = 2;
 
 export interface MetaloggerServiceOptions {
   readonly listenHost: string;
@@ -27,11 +26,8 @@ export interface MetaloggerSource {
   configValue(name: string): string;
 }
 
-/**
- * Port 9419: metaloggers follow the changes and download image and changelogs (spec 06 §3, §4). The master calls {@link publish} for
- * each change after it was written to the changelog file, {@link flush} after those of one turn, {@link rotated} after a rotation.
- */
-export class MetaloggerService {
+/** Port 9419: metaloggers follow the changes and download image and changelogs (spec 06 §3, §4). */
+export class MetaloggerService implements ChangelogFollower {
   readonly folder: string;
   readonly configValue: (name: string) => string;
   /** Rotations of the changelog so far. */
@@ -82,43 +78,18 @@ export class MetaloggerService {
   async stop(): Promise<void> {
     this.stopping = true;
     this.timer?.cancel();
-    this.flush();
     await this.listener?.close();
     for (const connection of [...this.connections]) connection.end();
   }
 
-  /** @param text the change without its number, `timestamp|OPERATION(…)…` */
-  publish(version: number, text: string): void {
-    this.history.append(version, text);
-  }
-
-  /** Sends what was published since the last time. */
-  flush(): void {
-    let behind = false;
-    for (const connection of this.connections) {
-      connection.send();
-      behind ||= connection.behind > 0;
-    }
-    if (!behind) this.history.sent();
-  }
-
-  /** Resolves when the kernel has taken all that was sent to metaloggers that are not catching up; undefined: there are none. */
-  taken(): Promise<void> | undefined {
-    for (const connection of this.connections) if (connection.queuedBytes > 0) return this.untilTaken();
-    return undefined;
-  }
-
-  private async untilTaken(): Promise<void> {
-    // what is sent goes to the kernel at the end of this turn; only a full socket takes longer
-    await Promise.resolve();
-    while ([...this.connections].some((connection) => connection.queuedBytes > 0))
-      await new Promise<void>((resolve) => void this.services.clock.after(TAKEN_CHECK_MS, resolve));
+  records(batch: readonly ChangeRecord[]): Promise<void> | undefined {
+    for (const { version, text } of batch) this.history.append(version, text);
+    return this.sendAll();
   }
 
   /** The master has begun a new changelog file. */
   rotated(): void {
     this.rotations++;
-    this.flush();
     for (const connection of this.connections) connection.rotate();
   }
 
@@ -133,6 +104,19 @@ export class MetaloggerService {
     this.connections.delete(connection);
   }
 
+  private sendAll(): Promise<void> | undefined {
+    let waits: Promise<void>[] | undefined;
+    let behind = false;
+    for (const connection of this.connections) {
+      connection.send();
+      behind ||= connection.behind > 0;
+      const taken = connection.taken();
+      if (taken !== undefined) (waits ??= []).push(taken);
+    }
+    if (!behind) this.history.sent();
+    return waits === undefined ? undefined : Promise.all(waits).then(() => undefined);
+  }
+
   private async listen(): Promise<void> {
     const { listenHost, listenPort } = this.options;
     this.listener = await this.services.network.listen(
@@ -141,6 +125,7 @@ export class MetaloggerService {
         port: listenPort,
         limit: ANTOMA_MAXPACKETSIZE,
         keepalive: { idleTimeoutMs: UNREGISTERED_TIMEOUT_MS },
+        highWaterBytes: 0, // tells whenever the queue is empty
       },
       (connection) => {
         if (this.stopping) return connection.destroy();

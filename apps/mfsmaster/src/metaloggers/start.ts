@@ -1,42 +1,37 @@
 import type { MasterConfig } from '../config.js';
 import type { StartMasterService } from '../context.js';
-import { MetaloggerService } from './service.js';
+import { MetaloggerService, type MetaloggerServiceOptions } from './service.js';
 
-const optionsOf = ({ matoml, changelogPreserveS }: MasterConfig) => ({
+const optionsOf = ({ matoml, changelogPreserveS }: MasterConfig): MetaloggerServiceOptions => ({
   listenHost: matoml.host,
   listenPort: matoml.port,
   preserveS: changelogPreserveS,
 });
 
-/** Starts port 9419 and lets it follow the changelog. */
-export const startMetaloggers: StartMasterService = async ({
-  services,
-  config,
-  configValue,
-  folder,
-  metadata,
-  feed,
-}) => {
-  const service = new MetaloggerService(services, optionsOf(config()), {
+const services = new WeakMap<object, MetaloggerService>();
+
+/** Port 9419 of a master. */
+export const startMetaloggers: StartMasterService = async (context) => {
+  const { feed, folder, metadata } = context;
+  const service = new MetaloggerService(context.services, optionsOf(context.config()), {
     folder: folder.path,
     nextVersion: () => metadata.store.version,
-    configValue,
+    configValue: (name) => context.configValue(name),
   });
+  const unfollow = feed.follow(service);
   await service.start();
-  const unfollow = feed.follow({
-    records: (batch) => {
-      for (const { version, text } of batch) service.publish(version, text);
-      service.flush();
-      return service.taken();
-    },
-    rotated: () => service.rotated(),
-  });
+  services.set(context, service);
   return {
-    reload: () => service.reload(optionsOf(config())),
+    reload: () => service.reload(optionsOf(context.config())),
     stop: async () => {
-      unfollow();
       await service.stop();
+      unfollow();
     },
     describe: () => [`metaloggers: ${service.list().length}`],
   };
 };
+
+/** The service of a master, once it was started. */
+export function metaloggerService(context: object): MetaloggerService | undefined {
+  return services.get(context);
+}
