@@ -71,7 +71,6 @@ export function newNode(store: MetadataStore, spec: NewNode, prepare?: (inode: n
   const { ts, parent, type } = spec;
   const inode = store.freeInodes.next();
   nodes.create(inode, type);
-  if (type === TYPE_DIRECTORY) store.stats.clear(inode);
   for (const column of [nodes.atime, nodes.mtime, nodes.ctime]) column.set(inode, ts);
   const inherits = type === TYPE_DIRECTORY || type === TYPE_FILE;
   nodes.sclass.set(inode, inherits ? nodes.sclass.get(parent) : 0);
@@ -146,6 +145,7 @@ export function removeNode(store: MetadataStore, ts: number, inode: number): voi
   store.setAcl(inode, ACL_ACCESS, undefined);
   store.setAcl(inode, ACL_DEFAULT, undefined);
   tables.quotas.delete(inode);
+  if (nodes.isDirectory(inode)) store.stats.clear(inode);
   nodes.remove(inode);
   store.freeInodes.append(inode, ts);
 }

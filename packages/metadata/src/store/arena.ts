@@ -5,7 +5,10 @@ const PAGE_UNITS = 1 << 16;
 export const ARENA_MAX_BYTES = 65536;
 
 export class ByteArena {
-  private readonly pages: Buffer[] = [];
+  private pages: Buffer[] = [];
+  /** Pages before this number may be shared with a frozen arena; `copied` holds those that no longer are. */
+  private sharedPages = 0;
+  private readonly copied = new Set<number>();
   /** Per size in units: references of free pieces. */
   private readonly free = new Map<number, number[]>();
   private nextUnit = 1;
@@ -25,6 +28,11 @@ export class ByteArena {
     if (page === undefined) {
       page = Buffer.alloc(PAGE_UNITS * UNIT_BYTES);
       this.pages[pageIndex] = page;
+      this.copied.add(pageIndex);
+    } else if (pageIndex < this.sharedPages && !this.copied.has(pageIndex)) {
+      page = Buffer.from(page);
+      this.pages[pageIndex] = page;
+      this.copied.add(pageIndex);
     }
     page.set(bytes, (ref % PAGE_UNITS) * UNIT_BYTES);
     return ref;
@@ -35,6 +43,25 @@ export class ByteArena {
     const list = this.free.get(units);
     if (list === undefined) this.free.set(units, [ref]);
     else list.push(ref);
+  }
+
+  /** An arena for reading with what is in this one now. */
+  freeze(): ByteArena {
+    const frozen = new ByteArena();
+    frozen.pages = [...this.pages];
+    this.sharedPages = this.pages.length;
+    this.copied.clear();
+    return frozen;
+  }
+
+  /** No frozen arena is in use any more. */
+  endSharing(): void {
+    this.sharedPages = 0;
+    this.copied.clear();
+  }
+
+  get memoryBytes(): number {
+    return this.pages.reduce((sum, page) => sum + page.length, 0);
   }
 
   /** A view (not a copy): valid until the string is released. */
@@ -49,8 +76,10 @@ const LIST_PAGE = 1 << LIST_PAGE_BITS;
 
 /** Memory for lists of chunk ids: pieces of 2^n entries up to a page, larger lists on their own. */
 export class ChunkListArena {
-  private readonly pages: Float64Array[] = [];
-  private readonly large = new Map<number, Float64Array>();
+  private pages: Float64Array[] = [];
+  private large = new Map<number, Float64Array>();
+  /** While frozen lists are in use: pages and large lists that they do not share. */
+  private own: { readonly pages: Set<number>; readonly large: Set<number> } | undefined;
   private readonly free: number[][] = [];
   private nextEntry = 1;
   private nextLarge = 0xffffffff;
@@ -68,11 +97,12 @@ export class ChunkListArena {
     if (capacity > LIST_PAGE) {
       const ref = this.nextLarge--;
       this.large.set(ref, new Float64Array(capacity));
+      this.own?.large.add(ref);
       return ref;
     }
     const reused = this.free[capacity]?.pop();
     if (reused !== undefined) {
-      const page = this.pages[reused >>> LIST_PAGE_BITS];
+      const page = this.pageForWriting(reused);
       const start = reused & (LIST_PAGE - 1);
       page?.fill(0, start, start + capacity);
       return reused;
@@ -81,7 +111,10 @@ export class ChunkListArena {
       this.nextEntry = ((this.nextEntry >>> LIST_PAGE_BITS) + 1) * LIST_PAGE;
     const ref = this.nextEntry;
     this.nextEntry += capacity;
-    this.pages[ref >>> LIST_PAGE_BITS] ??= new Float64Array(LIST_PAGE);
+    if (this.pages[ref >>> LIST_PAGE_BITS] === undefined) {
+      this.pages[ref >>> LIST_PAGE_BITS] = new Float64Array(LIST_PAGE);
+      this.own?.pages.add(ref >>> LIST_PAGE_BITS);
+    }
     return ref;
   }
 
@@ -98,12 +131,47 @@ export class ChunkListArena {
   }
 
   set(ref: number, index: number, chunkId: number): void {
-    const large = this.large.get(ref);
-    if (large !== undefined) {
-      large[index] = chunkId;
+    let large = this.large.get(ref);
+    if (large === undefined) {
+      const page = this.pageForWriting(ref);
+      if (page !== undefined) page[(ref & (LIST_PAGE - 1)) + index] = chunkId;
       return;
     }
-    const page = this.pages[ref >>> LIST_PAGE_BITS];
-    if (page !== undefined) page[(ref & (LIST_PAGE - 1)) + index] = chunkId;
+    if (this.own !== undefined && !this.own.large.has(ref)) {
+      large = large.slice();
+      this.large.set(ref, large);
+      this.own.large.add(ref);
+    }
+    large[index] = chunkId;
+  }
+
+  /** Lists for reading with what is in these now. */
+  freeze(): ChunkListArena {
+    const frozen = new ChunkListArena();
+    frozen.pages = [...this.pages];
+    frozen.large = new Map(this.large);
+    this.own = { pages: new Set(), large: new Set() };
+    return frozen;
+  }
+
+  /** No frozen lists are in use any more. */
+  endSharing(): void {
+    this.own = undefined;
+  }
+
+  get memoryBytes(): number {
+    const large = [...this.large.values()].reduce((sum, list) => sum + list.byteLength, 0);
+    return this.pages.reduce((sum, page) => sum + page.byteLength, large);
+  }
+
+  private pageForWriting(ref: number): Float64Array | undefined {
+    const pageIndex = ref >>> LIST_PAGE_BITS;
+    let page = this.pages[pageIndex];
+    if (page !== undefined && this.own !== undefined && !this.own.pages.has(pageIndex)) {
+      page = page.slice();
+      this.pages[pageIndex] = page;
+      this.own.pages.add(pageIndex);
+    }
+    return page;
   }
 }

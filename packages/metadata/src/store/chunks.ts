@@ -1,16 +1,19 @@
 import { hash32, SlotHash } from './hash.js';
 import { f64Column, Slots, u32Column, u8Column } from './paged.js';
 
+/** Columns that images hold. */
+const FROZEN = ['ids', 'versions', 'locks', 'archives'] as const;
+
 /**
  * The chunk table: id, version, lock, archive flag (all in the image) and the derived references per storage class. Addressed by
  * slot (0 = none), found by id.
  */
 export class ChunkTable {
   private readonly slots = new Slots();
-  private readonly ids = f64Column();
-  private readonly versions = u32Column();
-  private readonly locks = u32Column();
-  private readonly archives = u8Column();
+  private ids = f64Column();
+  private versions = u32Column();
+  private locks = u32Column();
+  private archives = u8Column();
   private readonly references = u32Column();
   /** Class of all references while they agree; else the counts are in `mixed`. */
   private readonly classes = u8Column();
@@ -20,8 +23,11 @@ export class ChunkTable {
   /** Id of the next new chunk. */
   nextChunkId = 1;
 
+  /** Of a frozen table: its size when it was frozen. */
+  private frozen: { readonly count: number; readonly end: number } | undefined;
+
   get count(): number {
-    return this.slots.count;
+    return this.frozen?.count ?? this.slots.count;
   }
 
   /** Slot of a chunk id, 0 = unknown. */
@@ -118,6 +124,26 @@ export class ChunkTable {
 
   /** Slots in use. */
   *entries(): Generator<number> {
-    for (let slot = 1; slot < this.slots.end; slot++) if (this.ids.get(slot) !== 0) yield slot;
+    const end = this.frozen?.end ?? this.slots.end;
+    for (let slot = 1; slot < end; slot++) if (this.ids.get(slot) !== 0) yield slot;
+  }
+
+  /** The records for reading, with what is in this table now. */
+  freeze(): ChunkTable {
+    const frozen = new ChunkTable();
+    for (const name of FROZEN) frozen[name] = this[name].freeze();
+    frozen.frozen = { count: this.count, end: this.slots.end };
+    frozen.nextChunkId = this.nextChunkId;
+    return frozen;
+  }
+
+  endSharing(): void {
+    for (const name of FROZEN) this[name].endSharing();
+  }
+
+  get memoryBytes(): number {
+    const { references, classes, index, slots } = this;
+    const parts = [...FROZEN.map((name) => this[name]), references, classes, index, slots];
+    return parts.reduce((sum, part) => sum + part.memoryBytes, 0);
   }
 }

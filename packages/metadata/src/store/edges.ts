@@ -7,6 +7,9 @@ import { Slots, u16Column, u32Column } from './paged.js';
 export const FIRST_EDGE_ID = 0x7ffffffffffffffen;
 export const EDGE_ID_LIMIT = 0x7fffffffffffffffn;
 
+/** Columns that a reader in list order needs. */
+const FROZEN = ['parents', 'children', 'idHigh', 'idLow', 'names', 'nameLengths', 'next'] as const;
+
 /**
  * Names: edges (parent, child, name, edge id) in slots, each in two linked lists (children of the parent, newest first; edges of
  * the child, newest first) and in a hash by (parent, name). Trash and sustained files have an edge with parent 0, kept in the
@@ -14,29 +17,34 @@ export const EDGE_ID_LIMIT = 0x7fffffffffffffffn;
  */
 export class EdgeTable {
   private readonly slots = new Slots();
-  private readonly parents = u32Column();
-  private readonly children = u32Column();
-  private readonly idHigh = u32Column();
-  private readonly idLow = u32Column();
-  private readonly names = u32Column();
-  private readonly nameLengths = u16Column();
+  private parents = u32Column();
+  private children = u32Column();
+  private idHigh = u32Column();
+  private idLow = u32Column();
+  private names = u32Column();
+  private nameLengths = u16Column();
   private readonly hashes = u32Column();
-  private readonly next = u32Column();
+  private next = u32Column();
   private readonly previous = u32Column();
   private readonly nextOfChild = u32Column();
   private readonly previousOfChild = u32Column();
-  private readonly strings = new ByteArena();
+  private strings = new ByteArena();
   private readonly index = new SlotHash((edge) => this.hashes.get(edge));
-  private readonly trash = { first: new Uint32Array(TRASH_BUCKETS), last: new Uint32Array(TRASH_BUCKETS) };
-  private readonly sustained = { first: new Uint32Array(SUSTAINED_BUCKETS), last: new Uint32Array(SUSTAINED_BUCKETS) };
+  private trash = { first: new Uint32Array(TRASH_BUCKETS), last: new Uint32Array(TRASH_BUCKETS) };
+  private sustained = { first: new Uint32Array(SUSTAINED_BUCKETS), last: new Uint32Array(SUSTAINED_BUCKETS) };
+
+  /** Bytes of all names and paths. */
+  nameBytes = 0;
 
   /** Id that the next new edge gets (spec 08 §5.3). */
   nextEdgeId: bigint = FIRST_EDGE_ID;
 
+  private frozenCount: number | undefined;
+
   constructor(private readonly nodes: NodeTable) {}
 
   get count(): number {
-    return this.slots.count;
+    return this.frozenCount ?? this.slots.count;
   }
 
   parent(edge: number): number {
@@ -119,6 +127,7 @@ export class EdgeTable {
     this.setEdgeId(edge, id);
     this.names.set(edge, this.strings.store(name));
     this.nameLengths.set(edge, name.length);
+    this.nameBytes += name.length;
     this.linkSibling(edge, place);
     const nodes = this.nodes;
     const oldFirst = nodes.firstParentEdge.get(child);
@@ -151,6 +160,7 @@ export class EdgeTable {
     if (before === 0) nodes.firstParentEdge.set(child, after);
     else this.nextOfChild.set(before, after);
     if (after !== 0) this.previousOfChild.set(after, before);
+    this.nameBytes -= this.nameLengths.get(edge);
     this.strings.release(this.names.get(edge), this.nameLengths.get(edge));
     this.slots.release(edge);
   }
@@ -162,54 +172,82 @@ export class EdgeTable {
     this.linkSibling(edge, 'head');
   }
 
-  private ends(edge: number): { first: number; last: number; set: (first: number, last: number) => void } {
-    const parent = this.parents.get(edge);
+  /** Names for reading in list order, with what is in this table now. @param nodes the nodes frozen at the same time */
+  freeze(nodes: NodeTable): EdgeTable {
+    const frozen = new EdgeTable(nodes);
+    for (const name of FROZEN) frozen[name] = this[name].freeze();
+    frozen.strings = this.strings.freeze();
+    frozen.trash = { first: this.trash.first.slice(), last: this.trash.last.slice() };
+    frozen.sustained = { first: this.sustained.first.slice(), last: this.sustained.last.slice() };
+    frozen.frozenCount = this.count;
+    frozen.nameBytes = this.nameBytes;
+    frozen.nextEdgeId = this.nextEdgeId;
+    return frozen;
+  }
+
+  endSharing(): void {
+    for (const name of FROZEN) this[name].endSharing();
+    this.strings.endSharing();
+  }
+
+  get memoryBytes(): number {
+    const { hashes, previous, nextOfChild, previousOfChild, strings, index, slots } = this;
+    const parts = [...FROZEN.map((name) => this[name]), hashes, previous, nextOfChild, previousOfChild];
+    return [...parts, strings, index, slots].reduce((sum, part) => sum + part.memoryBytes, 0);
+  }
+
+  private firstIn(parent: number, child: number): number {
+    if (parent !== 0) return this.nodes.firstChild(parent);
+    if (this.nodes.type.get(child) === TYPE_TRASH) return this.trash.first[child % TRASH_BUCKETS] ?? 0;
+    return this.sustained.first[child % SUSTAINED_BUCKETS] ?? 0;
+  }
+
+  private lastIn(parent: number, child: number): number {
+    if (parent !== 0) return this.nodes.lastChild(parent);
+    if (this.nodes.type.get(child) === TYPE_TRASH) return this.trash.last[child % TRASH_BUCKETS] ?? 0;
+    return this.sustained.last[child % SUSTAINED_BUCKETS] ?? 0;
+  }
+
+  private setEnds(parent: number, child: number, first: number, last: number): void {
     if (parent !== 0) {
-      const nodes = this.nodes;
-      return {
-        first: nodes.firstChild(parent),
-        last: nodes.lastChild(parent),
-        set: (first, last) => {
-          nodes.setFirstChild(parent, first);
-          nodes.setLastChild(parent, last);
-        },
-      };
+      this.nodes.setFirstChild(parent, first);
+      this.nodes.setLastChild(parent, last);
+      return;
     }
-    const child = this.children.get(edge);
     const inTrash = this.nodes.type.get(child) === TYPE_TRASH;
     const lists = inTrash ? this.trash : this.sustained;
     const bucket = child % (inTrash ? TRASH_BUCKETS : SUSTAINED_BUCKETS);
-    return {
-      first: lists.first[bucket] ?? 0,
-      last: lists.last[bucket] ?? 0,
-      set: (first, last) => {
-        lists.first[bucket] = first;
-        lists.last[bucket] = last;
-      },
-    };
+    lists.first[bucket] = first;
+    lists.last[bucket] = last;
   }
 
   private linkSibling(edge: number, place: 'head' | 'tail'): void {
-    const { first, last, set } = this.ends(edge);
+    const parent = this.parents.get(edge);
+    const child = this.children.get(edge);
+    const first = this.firstIn(parent, child);
+    const last = this.lastIn(parent, child);
     if (place === 'head') {
       this.previous.set(edge, 0);
       this.next.set(edge, first);
       if (first !== 0) this.previous.set(first, edge);
-      set(edge, last === 0 ? edge : last);
+      this.setEnds(parent, child, edge, last === 0 ? edge : last);
     } else {
       this.next.set(edge, 0);
       this.previous.set(edge, last);
       if (last !== 0) this.next.set(last, edge);
-      set(first === 0 ? edge : first, edge);
+      this.setEnds(parent, child, first === 0 ? edge : first, edge);
     }
   }
 
   private unlinkSibling(edge: number): void {
-    const { first, last, set } = this.ends(edge);
+    const parent = this.parents.get(edge);
+    const child = this.children.get(edge);
+    const first = this.firstIn(parent, child);
+    const last = this.lastIn(parent, child);
     const before = this.previous.get(edge);
     const after = this.next.get(edge);
     if (before !== 0) this.next.set(before, after);
     if (after !== 0) this.previous.set(after, before);
-    set(first === edge ? after : first, last === edge ? before : last);
+    this.setEnds(parent, child, first === edge ? after : first, last === edge ? before : last);
   }
 }

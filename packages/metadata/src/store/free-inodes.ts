@@ -1,63 +1,85 @@
+import { u32Column, u8Column } from './paged.js';
+
+/** Positions of the queue start anew before they leave 32 bits. */
+const POSITION_LIMIT = 2 ** 31;
+
 /**
  * Inode numbers: allocation of the lowest number that is free, and the queue of numbers waiting for their reuse delay (spec 08 §5.2).
  */
 export class FreeInodes {
-  /** Queue in order of deletion; `head` is the first live index. */
-  private queue: { inode: number; time: number }[] = [];
+  /** Queue in order of deletion: positions `head` to `tail`-1. */
+  private inodes = u32Column();
+  private times = u32Column();
   private head = 0;
-  private readonly waiting = new Set<number>();
+  private tail = 0;
+  /** Per inode number 1 while it is in the queue. */
+  private readonly waiting = u8Column();
   /** Every number below is busy. */
   private hint = 1;
 
   constructor(private readonly nodeExists: (inode: number) => boolean) {}
 
   get length(): number {
-    return this.queue.length - this.head;
+    return this.tail - this.head;
   }
 
   *entries(): Generator<{ readonly inode: number; readonly time: number }> {
-    for (let i = this.head; i < this.queue.length; i++) {
-      const entry = this.queue[i];
-      if (entry !== undefined) yield entry;
-    }
+    for (let at = this.head; at < this.tail; at++) yield { inode: this.inodes.get(at), time: this.times.get(at) };
   }
 
   /** The number that the next new node gets. */
   next(): number {
-    while (this.nodeExists(this.hint) || this.waiting.has(this.hint)) this.hint++;
+    while (this.nodeExists(this.hint) || this.waiting.get(this.hint) !== 0) this.hint++;
     return this.hint;
   }
 
   /** Appends a removed node's number; times after `time` are cut first (the clock went back). */
   append(inode: number, time: number): void {
     this.cutTimes(time);
-    this.queue.push({ inode, time });
-    this.waiting.add(inode);
+    if (this.tail >= POSITION_LIMIT) this.moveDown();
+    this.inodes.set(this.tail, inode);
+    this.times.set(this.tail, time);
+    this.tail++;
+    this.waiting.set(inode, 1);
   }
 
   cutTimes(time: number): void {
-    const last = this.queue[this.queue.length - 1];
-    if (this.length === 0 || last === undefined || last.time <= time) return;
-    for (let i = this.head; i < this.queue.length; i++) {
-      const entry = this.queue[i];
-      if (entry !== undefined && entry.time > time) entry.time = time;
-    }
+    if (this.length === 0 || this.times.get(this.tail - 1) <= time) return;
+    for (let at = this.head; at < this.tail; at++) if (this.times.get(at) > time) this.times.set(at, time);
   }
 
   first(): { readonly inode: number; readonly time: number } | undefined {
-    return this.queue[this.head];
+    return this.length === 0 ? undefined : { inode: this.inodes.get(this.head), time: this.times.get(this.head) };
   }
 
   /** Takes the first entry off; the number becomes allocatable at once (unless appended again). */
   shift(): void {
-    const entry = this.queue[this.head];
-    if (entry === undefined) return;
+    if (this.length === 0) return;
+    const inode = this.inodes.get(this.head);
+    this.waiting.set(inode, 0);
+    if (inode < this.hint) this.hint = inode;
+    const { head } = this;
     this.head++;
-    this.waiting.delete(entry.inode);
-    if (entry.inode < this.hint) this.hint = entry.inode;
-    if (this.head > 4096 && this.head * 2 > this.queue.length) {
-      this.queue = this.queue.slice(this.head);
-      this.head = 0;
+    if (this.length === 0) this.head = this.tail = 0;
+    else if (this.inodes.isPageStart(this.head)) {
+      this.inodes.dropPage(head);
+      this.times.dropPage(head);
     }
+  }
+
+  get memoryBytes(): number {
+    return this.inodes.memoryBytes + this.times.memoryBytes + this.waiting.memoryBytes;
+  }
+
+  private moveDown(): void {
+    const [inodes, times] = [u32Column(), u32Column()];
+    for (let at = this.head; at < this.tail; at++) {
+      inodes.set(at - this.head, this.inodes.get(at));
+      times.set(at - this.head, this.times.get(at));
+    }
+    this.inodes = inodes;
+    this.times = times;
+    this.tail -= this.head;
+    this.head = 0;
   }
 }

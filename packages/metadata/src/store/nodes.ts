@@ -9,38 +9,57 @@ export const NODE_HAS_DEFAULT_ACL = 4;
 export const isFileType = (type: number): boolean =>
   type === TYPE_FILE || type === TYPE_TRASH || type === TYPE_SUSTAINED;
 
+const COLUMNS = [
+  'type',
+  'sclass',
+  'eattr',
+  'winattr',
+  'flags',
+  'goalFactor',
+  'mode',
+  'trashtime',
+  'uid',
+  'gid',
+  'atime',
+  'mtime',
+  'ctime',
+  'nlink',
+  'firstParentEdge',
+  'length',
+] as const;
+
 /**
  * Inodes, indexed by inode number itself: numbers are allocated lowest first (spec 08 §5.2), so the columns stay dense.
  * `type` 0 = no such node. Times in seconds, trash time in hours, lengths in bytes.
  */
 export class NodeTable {
-  readonly type: Column = u8Column();
-  readonly sclass: Column = u8Column();
-  readonly eattr: Column = u8Column();
-  readonly winattr: Column = u8Column();
+  type: Column = u8Column();
+  sclass: Column = u8Column();
+  eattr: Column = u8Column();
+  winattr: Column = u8Column();
   /** NODE_HAS_* bits, kept by the xattr and ACL tables. */
-  readonly flags: Column = u8Column();
+  flags: Column = u8Column();
   /** Goal factor with which the file is counted in realsize sums (spec 09 §18.2). */
-  readonly goalFactor: Column = u8Column();
-  readonly mode: Column = u16Column();
-  readonly trashtime: Column = u16Column();
-  readonly uid: Column = u32Column();
-  readonly gid: Column = u32Column();
-  readonly atime: Column = u32Column();
-  readonly mtime: Column = u32Column();
-  readonly ctime: Column = u32Column();
+  goalFactor: Column = u8Column();
+  mode: Column = u16Column();
+  trashtime: Column = u16Column();
+  uid: Column = u32Column();
+  gid: Column = u32Column();
+  atime: Column = u32Column();
+  mtime: Column = u32Column();
+  ctime: Column = u32Column();
   /** Edges with a parent; directories 2 + subdirectories. */
-  readonly nlink: Column = u32Column();
+  nlink: Column = u32Column();
   /** Newest edge to this node (also the detached one), 0 = none. */
-  readonly firstParentEdge: Column = u32Column();
-  /** Files: bytes. */
-  readonly length: Column = f64Column();
+  firstParentEdge: Column = u32Column();
+  /** Files: bytes. Directories: slot of their sums ({@link StatsTable}), 0 = all sums are 0. */
+  length: Column = f64Column();
   /** Directory: first (newest) child edge. File: chunk list. Symlink: target. Device: rdev. */
-  private readonly first: Column = u32Column();
+  private first: Column = u32Column();
   /** Directory: last child edge. File: chunk list entries. Symlink: target bytes. */
-  private readonly second: Column = u32Column();
-  private readonly strings = new ByteArena();
-  private readonly lists = new ChunkListArena();
+  private second: Column = u32Column();
+  private strings = new ByteArena();
+  private lists = new ChunkListArena();
 
   /** Highest inode number ever used (image field). */
   maxInode = 0;
@@ -67,26 +86,9 @@ export class NodeTable {
     if (type === TYPE_DIRECTORY) this.directoryCount++;
     if (isFileType(type)) this.fileCount++;
     this.type.set(inode, type);
-    for (const column of [
-      this.sclass,
-      this.eattr,
-      this.winattr,
-      this.flags,
-      this.goalFactor,
-      this.mode,
-      this.trashtime,
-      this.uid,
-      this.gid,
-      this.atime,
-      this.mtime,
-      this.ctime,
-      this.nlink,
-      this.firstParentEdge,
-      this.length,
-      this.first,
-      this.second,
-    ])
-      column.set(inode, 0);
+    for (const name of COLUMNS) if (name !== 'type') this[name].set(inode, 0);
+    this.first.set(inode, 0);
+    this.second.set(inode, 0);
     if (type === TYPE_DIRECTORY) this.nlink.set(inode, 2);
     if (inode > this.maxInode) this.maxInode = inode;
   }
@@ -177,5 +179,29 @@ export class NodeTable {
     const end = this.maxInode + 1;
     for (let inode = this.type.skipGaps(1, end); inode < end; inode = this.type.skipGaps(inode + 1, end))
       if (this.type.get(inode) !== 0) yield inode;
+  }
+
+  /** A table for reading with what is in this one now; this one goes on sharing its pages until {@link endSharing}. */
+  freeze(): NodeTable {
+    const frozen = new NodeTable();
+    for (const name of COLUMNS) frozen[name] = this[name].freeze();
+    frozen.first = this.first.freeze();
+    frozen.second = this.second.freeze();
+    frozen.strings = this.strings.freeze();
+    frozen.lists = this.lists.freeze();
+    const { maxInode, count, directoryCount, fileCount } = this;
+    return Object.assign(frozen, { maxInode, count, directoryCount, fileCount });
+  }
+
+  endSharing(): void {
+    for (const part of this.parts()) part.endSharing();
+  }
+
+  get memoryBytes(): number {
+    return this.parts().reduce((sum, part) => sum + part.memoryBytes, 0);
+  }
+
+  private parts(): (Column | ByteArena | ChunkListArena)[] {
+    return [...COLUMNS.map((name) => this[name]), this.first, this.second, this.strings, this.lists];
   }
 }

@@ -1,6 +1,8 @@
 /**
  * Columns of numbers in fixed-size pages outside the JavaScript heap. A page is made when an index in it is first written, so a
  * column may be sparse; an index never written reads as 0. Growing never copies old pages (no pause, no doubling of memory).
+ *
+ * A column can be frozen: the frozen one shares its pages, and the live one copies a page before the first write into it.
  */
 const PAGE_BITS = 14;
 const PAGE_SIZE = 1 << PAGE_BITS;
@@ -9,7 +11,10 @@ const PAGE_MASK = PAGE_SIZE - 1;
 type NumberArray = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 
 export class Column {
-  private readonly pages: (NumberArray | undefined)[] = [];
+  private pages: (NumberArray | undefined)[] = [];
+  /** Pages before this number may be shared with a frozen column; `copied` tells which no longer are. */
+  private sharedPages = 0;
+  private copied = new Uint8Array(0);
 
   constructor(private readonly makePage: (entries: number) => NumberArray) {}
 
@@ -24,6 +29,11 @@ export class Column {
       if (value === 0) return;
       page = this.makePage(PAGE_SIZE);
       this.pages[pageIndex] = page;
+      if (pageIndex < this.sharedPages) this.copied[pageIndex] = 1;
+    } else if (pageIndex < this.sharedPages && this.copied[pageIndex] === 0) {
+      page = page.slice();
+      this.pages[pageIndex] = page;
+      this.copied[pageIndex] = 1;
     }
     page[index & PAGE_MASK] = value;
   }
@@ -38,6 +48,31 @@ export class Column {
 
   add(index: number, difference: number): void {
     this.set(index, this.get(index) + difference);
+  }
+
+  /** Whether a page begins at the index. */
+  isPageStart(index: number): boolean {
+    return (index & PAGE_MASK) === 0;
+  }
+
+  /** Gives the page of an index back; everything in it reads as 0. */
+  dropPage(index: number): void {
+    this.pages[index >>> PAGE_BITS] = undefined;
+  }
+
+  /** A column for reading with what is in this one now. */
+  freeze(): Column {
+    const frozen = new Column(this.makePage);
+    frozen.pages = [...this.pages];
+    this.sharedPages = this.pages.length;
+    this.copied = new Uint8Array(this.sharedPages);
+    return frozen;
+  }
+
+  /** No frozen column is in use any more. */
+  endSharing(): void {
+    this.sharedPages = 0;
+    this.copied = new Uint8Array(0);
   }
 
   /** Bytes held by the pages made so far. */
@@ -79,5 +114,9 @@ export class Slots {
   /** One more than the highest slot ever used. */
   get end(): number {
     return this.top;
+  }
+
+  get memoryBytes(): number {
+    return this.nextFree.memoryBytes;
   }
 }

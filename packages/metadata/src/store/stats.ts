@@ -8,7 +8,7 @@ import {
 } from '@wapiti-fs/protocol';
 import type { EdgeTable } from './edges.js';
 import { isFileType, type NodeTable } from './nodes.js';
-import { type Column, f64Column } from './paged.js';
+import { f64Column, Slots } from './paged.js';
 
 /** Sums of spec 09 §18.1. Lengths and sizes in bytes. */
 export interface DirectoryStats {
@@ -54,9 +54,19 @@ export function fileSize(
   return { chunks, size };
 }
 
-/** Per directory the sums over everything below it (not itself), kept up to date along all parent chains. */
+/**
+ * Per directory the sums over everything below it (not itself), kept up to date along all parent chains. A directory that has
+ * anything below it has a slot (kept in its `length`), so that files cost nothing here.
+ */
 export class StatsTable {
-  private readonly columns: readonly Column[] = FIELDS.map(() => f64Column());
+  private readonly slots = new Slots();
+  private readonly inodes = f64Column();
+  private readonly dirs = f64Column();
+  private readonly files = f64Column();
+  private readonly chunks = f64Column();
+  private readonly length = f64Column();
+  private readonly size = f64Column();
+  private readonly realsize = f64Column();
 
   constructor(
     private readonly nodes: NodeTable,
@@ -65,13 +75,25 @@ export class StatsTable {
 
   /** The record of a directory. */
   of(directory: number): DirectoryStats {
-    const stats = noStats();
-    FIELDS.forEach((field, i) => (stats[field] = this.columns[i]?.get(directory) ?? 0));
-    return stats;
+    const slot = this.nodes.length.get(directory);
+    return {
+      inodes: this.inodes.get(slot),
+      dirs: this.dirs.get(slot),
+      files: this.files.get(slot),
+      chunks: this.chunks.get(slot),
+      length: this.length.get(slot),
+      size: this.size.get(slot),
+      realsize: this.realsize.get(slot),
+    };
   }
 
+  /** All sums 0; must be called before a directory is removed. */
   clear(directory: number): void {
-    for (const column of this.columns) column.set(directory, 0);
+    const slot = this.nodes.length.get(directory);
+    if (slot === 0) return;
+    for (const field of FIELDS) this[field].set(slot, 0);
+    this.slots.release(slot);
+    this.nodes.length.set(directory, 0);
   }
 
   /** What a node adds to each directory that holds it (spec 09 §18.2). */
@@ -92,12 +114,21 @@ export class StatsTable {
     return { ...noStats(), inodes: 1, length: type === TYPE_SYMLINK ? nodes.symlinkLength(inode) : 0 };
   }
 
-  /** Adds (`sign` 1) or subtracts (-1) to a directory and everything above it. */
+  /** Adds (`sign` 1) or subtracts (-1) to a directory and everything above it; a directory has one parent at most. */
   add(directory: number, stats: DirectoryStats, sign: 1 | -1): void {
-    const seen = new Set<number>();
-    for (let at = directory; at !== 0 && !seen.has(at);) {
-      seen.add(at);
-      FIELDS.forEach((field, i) => this.columns[i]?.add(at, sign * stats[field]));
+    for (let at = directory; at !== 0;) {
+      let slot = this.nodes.length.get(at);
+      if (slot === 0) {
+        slot = this.slots.allocate();
+        this.nodes.length.set(at, slot);
+      }
+      this.inodes.add(slot, sign * stats.inodes);
+      this.dirs.add(slot, sign * stats.dirs);
+      this.files.add(slot, sign * stats.files);
+      this.chunks.add(slot, sign * stats.chunks);
+      this.length.add(slot, sign * stats.length);
+      this.size.add(slot, sign * stats.size);
+      this.realsize.add(slot, sign * stats.realsize);
       const edge = this.nodes.firstParentEdge.get(at);
       at = edge === 0 ? 0 : this.edges.parent(edge);
     }
@@ -115,5 +146,9 @@ export class StatsTable {
       const parent = this.edges.parent(edge);
       if (parent !== 0) this.add(parent, difference, 1);
     }
+  }
+
+  get memoryBytes(): number {
+    return FIELDS.reduce((sum, field) => sum + this[field].memoryBytes, this.slots.memoryBytes);
   }
 }

@@ -86,4 +86,10 @@ export class MetadataStore {
       }
     }
   }
+
+  /** Bytes of everything that grows with the number of files; small tables are left out. */
+  get memoryBytes(): number {
+    const { nodes, edges, chunks, stats, freeInodes } = this;
+    return [nodes, edges, chunks, stats, freeInodes].reduce((sum, part) => sum + part.memoryBytes, 0);
+  }
 }
