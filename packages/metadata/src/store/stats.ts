@@ -33,6 +33,11 @@ export const noStats = (): DirectoryStats => ({
   realsize: 0,
 });
 
+/** Adds to sums in place. */
+export function addStats(sums: DirectoryStats, more: Readonly<DirectoryStats>): void {
+  for (const field of FIELDS) sums[field] += more[field];
+}
+
 /** Bytes that chunks of a file of `length` bytes take (spec 09 §18.2); `present(i)` tells non-zero entries of `entries` ones. */
 export function fileSize(
   length: number,
@@ -132,6 +137,15 @@ export class StatsTable {
       const edge = this.nodes.firstParentEdge.get(at);
       at = edge === 0 ? 0 : this.edges.parent(edge);
     }
+  }
+
+  /** Sets the record of a directory, of which nothing above it takes notice. */
+  set(directory: number, stats: Readonly<DirectoryStats>): void {
+    this.clear(directory);
+    if (FIELDS.every((field) => stats[field] === 0)) return;
+    const slot = this.slots.allocate();
+    this.nodes.length.set(directory, slot);
+    for (const field of FIELDS) this[field].set(slot, stats[field]);
   }
 
   /** Runs `change` on a file and corrects the sums of all directories that hold it. */

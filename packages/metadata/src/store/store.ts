@@ -3,7 +3,7 @@ import { ChunkTable } from './chunks.js';
 import { EdgeTable } from './edges.js';
 import { FreeInodes } from './free-inodes.js';
 import { NODE_HAS_ACCESS_ACL, NODE_HAS_DEFAULT_ACL, NODE_HAS_XATTR, NodeTable } from './nodes.js';
-import { StatsTable } from './stats.js';
+import { addStats, noStats, StatsTable } from './stats.js';
 import { ACL_ACCESS, aclKey, type Acl, goalClass, Tables } from './tables.js';
 
 /**
@@ -67,7 +67,6 @@ export class MetadataStore {
   /** Computes everything that images do not hold: chunk references, goal factors, directory statistics (spec 07 §4). */
   deriveAll(): void {
     const { nodes, edges, chunks, stats } = this;
-    const directories: number[] = [];
     for (const inode of nodes.inodes()) {
       if (nodes.isDirectory(inode)) stats.clear(inode);
       if (!nodes.isFile(inode)) continue;
@@ -77,13 +76,18 @@ export class MetadataStore {
         if (slot !== 0) chunks.addReference(slot, nodes.sclass.get(inode));
       }
     }
-    if (nodes.isDirectory(MFS_ROOT_ID)) directories.push(MFS_ROOT_ID);
-    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-      for (const edge of edges.childEdges(directory)) {
-        const child = edges.child(edge);
-        stats.add(directory, stats.contribution(child), 1);
-        if (nodes.isDirectory(child)) directories.push(child);
-      }
+    // Directories before those below them; sums are then made from the end, without climbing up for each file.
+    const directories = new Uint32Array(nodes.directoryCount);
+    let count = 0;
+    if (nodes.isDirectory(MFS_ROOT_ID)) directories[count++] = MFS_ROOT_ID;
+    for (let at = 0; at < count; at++)
+      for (const edge of edges.childEdges(directories[at] ?? 0))
+        if (nodes.isDirectory(edges.child(edge))) directories[count++] = edges.child(edge);
+    while (count > 0) {
+      const directory = directories[--count] ?? 0;
+      const sums = noStats();
+      for (const edge of edges.childEdges(directory)) addStats(sums, stats.contribution(edges.child(edge)));
+      stats.set(directory, sums);
     }
   }
 
