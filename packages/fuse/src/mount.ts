@@ -45,8 +45,8 @@ export class MountError extends Error {
   readonly code = 'EMOUNT';
 }
 
-/** WRITE data at least so long is handed on without copying; its buffer is then not used for reading again. */
-const HAND_OVER_BYTES = 32 * 1024;
+/** Buffers of answered WRITEs kept for reading. */
+const SPARE_BUFFERS = 4;
 
 /**
  * Mounts a file system by speaking the kernel's FUSE protocol on /dev/fuse directly. Needs root. The process must run
@@ -134,10 +134,11 @@ function notify(fd: number, message: Buffer): void {
 function readLoop(fd: number, session: FuseSession, options: MountOptions): Promise<Error | undefined> {
   const bufferSize = (options.maxWriteBytes ?? 1 << 20) + 8192;
   const defect = options.onDefect ?? ((): void => undefined);
+  const spare: Buffer[] = [];
   let stopped = false;
   const reader = (): Promise<Error | undefined> =>
     new Promise((resolve) => {
-      let buffer = Buffer.allocUnsafeSlow(bufferSize);
+      let buffer: Buffer = Buffer.allocUnsafeSlow(bufferSize);
       const next = (): void => {
         if (stopped) return resolve(undefined);
         readDescriptor(fd, buffer, 0, bufferSize, null, (error, size) => {
@@ -147,11 +148,16 @@ function readLoop(fd: number, session: FuseSession, options: MountOptions): Prom
             return resolve(error.code === 'ENODEV' ? undefined : error);
           }
           const isWrite = size >= IN_HEADER_SIZE && buffer.readUInt32LE(4) === Opcode.WRITE;
-          let message = buffer.subarray(0, size);
-          if (isWrite && size >= HAND_OVER_BYTES) buffer = Buffer.allocUnsafeSlow(bufferSize);
-          else if (isWrite) message = Buffer.from(message);
           try {
-            session.handle(message);
+            const answered = session.handle(buffer.subarray(0, size));
+            if (isWrite && answered !== undefined) {
+              // The file system works on its data: the next request goes to another buffer.
+              const used = buffer;
+              void answered.then(() => {
+                if (spare.length < SPARE_BUFFERS) spare.push(used);
+              });
+              buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferSize);
+            }
           } catch (failure) {
             defect(failure, 0);
           }

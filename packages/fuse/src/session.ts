@@ -69,17 +69,24 @@ export class FuseSession {
     return this.pendingRequests;
   }
 
-  /** Handles one message read from the kernel; the file system may keep views of it (data of WRITE). */
-  handle(message: Buffer): void {
-    if (message.length < IN_HEADER_SIZE)
-      return this.onDefect(new FuseError(EIO, `message of ${message.length} bytes`), 0);
+  /**
+   * Handles one message read from the kernel. Undefined: answered; else it resolves when it is answered. Until then the data of a
+   * WRITE, a view of the message, must stay as they are.
+   */
+  handle(message: Buffer): Promise<void> | undefined {
+    if (message.length < IN_HEADER_SIZE) {
+      this.onDefect(new FuseError(EIO, `message of ${message.length} bytes`), 0);
+      return undefined;
+    }
     const opcode = message.readUInt32LE(4) as Opcode;
     const unique = message.readBigUInt64LE(8);
     const inode = message.readUInt32LE(16) + message.readUInt32LE(20) * 0x100000000;
     const reader = new RequestReader(message, IN_HEADER_SIZE, Math.min(message.length, message.readUInt32LE(0)));
     const handler = handlers[opcode];
-    if (handler === undefined && opcode !== Opcode.INIT && opcode !== Opcode.INTERRUPT)
-      return this.refuse(unique, ENOSYS);
+    if (handler === undefined && opcode !== Opcode.INIT && opcode !== Opcode.INTERRUPT) {
+      this.refuse(unique, ENOSYS);
+      return undefined;
+    }
     let signal: AbortSignal | undefined;
     if (opcode === WAITING_LOCK) {
       const controller = new AbortController();
@@ -95,15 +102,25 @@ export class FuseSession {
     };
     let result;
     try {
-      if (opcode === Opcode.INIT) return this.init(unique, reader);
-      if (opcode === Opcode.INTERRUPT) return this.interrupt(reader);
+      if (opcode === Opcode.INIT) {
+        this.init(unique, reader);
+        return undefined;
+      }
+      if (opcode === Opcode.INTERRUPT) {
+        this.interrupt(reader);
+        return undefined;
+      }
       result = (handler as Handler)(this.fs, caller, inode, reader);
     } catch (error) {
-      return this.fail(unique, opcode, error);
+      this.fail(unique, opcode, error);
+      return undefined;
     }
-    if (!(result instanceof Promise)) return this.succeed(unique, result);
+    if (!(result instanceof Promise)) {
+      this.succeed(unique, result);
+      return undefined;
+    }
     this.pendingRequests += 1;
-    result.then(
+    return result.then(
       (answer) => {
         this.pendingRequests -= 1;
         this.succeed(unique, answer);

@@ -135,7 +135,7 @@ export class Files {
     context.counters.add('write');
     if (!file.writable) throw new FuseError(EACCES);
     if (context.disables & DISABLE_WRITE) throw new FuseError(EPERM);
-    // the engine owns the data from the call on
+    // the engine copies the data before the promise resolves
     const sizeBytes = data.length;
     const at = file.append ? await this.reserve(file, sizeBytes) : offset;
     if (!file.append) this.plainWrites.add(file.data);

@@ -10,49 +10,44 @@ import { MFSBLOCKSIZE } from '@wapiti-fs/protocol';
 export class Block {
   /** 0: not sent (in this session). */
   writeId = 0;
-  /** Where `buffer` begins in the block. */
-  private base: number;
-  /** `buffer` is 64 KiB long and ours alone. */
-  private whole = false;
 
+  /** `buffer`: the whole 64 KiB, of which the bytes from `from` to `to` are data. */
   constructor(
     readonly blocknum: number,
     public from: number,
     public to: number,
-    private buffer: Buffer,
-  ) {
-    this.base = from;
-  }
+    readonly buffer: Buffer,
+  ) {}
 
   get full(): boolean {
     return this.from === 0 && this.to === MFSBLOCKSIZE;
   }
 
   get data(): Buffer {
-    if (this.to - this.from === this.buffer.length) return this.buffer;
-    return this.buffer.subarray(this.from - this.base, this.to - this.base);
+    return this.full ? this.buffer : this.buffer.subarray(this.from, this.to);
   }
 
   /** Puts data over and beside what is there; they touch or overlap. */
   merge(from: number, data: Buffer): void {
-    const to = from + data.length;
-    if (from <= this.from && to >= this.to) {
-      this.buffer = data;
-      this.base = this.from = from;
-      this.to = to;
-      this.whole = false;
-      return;
-    }
-    if (!this.whole) {
-      const grown = Buffer.allocUnsafe(MFSBLOCKSIZE);
-      this.buffer.copy(grown, this.from);
-      this.buffer = grown;
-      this.base = 0;
-      this.whole = true;
-    }
     data.copy(this.buffer, from);
     this.from = Math.min(this.from, from);
-    this.to = Math.max(this.to, to);
+    this.to = Math.max(this.to, from + data.length);
+  }
+}
+
+/** Memory of blocks, used again: large buffers made anew for all data cost more than copying them. */
+export class BlockPool {
+  private readonly spare: Buffer[] = [];
+
+  /** Keeps at most `capacity` buffers that nobody uses. */
+  constructor(private readonly capacity: number) {}
+
+  take(): Buffer {
+    return this.spare.pop() ?? Buffer.allocUnsafeSlow(MFSBLOCKSIZE);
+  }
+
+  give(buffer: Buffer): void {
+    if (this.spare.length < this.capacity) this.spare.push(buffer);
   }
 }
 
@@ -68,6 +63,8 @@ export class ChunkBlocks {
   /** The newest block of each number. */
   private readonly newest = new Map<number, Block>();
 
+  constructor(private readonly pool: BlockPool) {}
+
   get size(): number {
     return this.chain.length;
   }
@@ -81,7 +78,7 @@ export class ChunkBlocks {
     return this.sentCount;
   }
 
-  /** Takes data within one block; true when that made a new block in the chain. */
+  /** Takes a copy of data within one block; true when that made a new block in the chain. */
   add(blocknum: number, from: number, data: Buffer): boolean {
     const to = from + data.length;
     const last = this.newest.get(blocknum);
@@ -89,7 +86,8 @@ export class ChunkBlocks {
       last.merge(from, data);
       return false;
     }
-    const block = new Block(blocknum, from, to, data);
+    const block = new Block(blocknum, from, to, this.pool.take());
+    data.copy(block.buffer, from);
     this.chain.push(block);
     this.newest.set(blocknum, block);
     return true;
@@ -108,7 +106,7 @@ export class ChunkBlocks {
   }
 
   /**
-   * Takes an acknowledged block out of the chain. Undefined when no such block was sent, or when older data of the same place are
+   * Takes an acknowledged block out of the chain; its memory is not to be used any more. Undefined when no such block was sent, or when older data of the same place are
    * not acknowledged yet: they would be sent once more, over newer ones.
    */
   acknowledge(writeId: number): Block | undefined {
@@ -123,6 +121,7 @@ export class ChunkBlocks {
       else this.chain.splice(i, 1);
       this.sentCount--;
       if (this.newest.get(block.blocknum) === block) this.newest.delete(block.blocknum);
+      this.pool.give(block.buffer);
       return block;
     }
     return undefined;
@@ -150,8 +149,7 @@ export class ChunkBlocks {
       const first = Math.max(from, start + block.from);
       const end = Math.min(to, start + block.to);
       if (first >= end) continue;
-      const skip = first - start - block.from;
-      into.push({ at: shift + first, data: block.data.subarray(skip, skip + end - first) });
+      into.push({ at: shift + first, data: block.buffer.subarray(first - start, end - start) });
     }
   }
 }

@@ -34,7 +34,7 @@ export interface WriterFile {
 }
 
 export class ChunkWriter implements WriteSessionOwner {
-  readonly blocks = new ChunkBlocks();
+  readonly blocks: ChunkBlocks;
   private readonly retry: Retry;
   private session: WriteSession | undefined;
   private superuser = false;
@@ -48,6 +48,7 @@ export class ChunkWriter implements WriteSessionOwner {
     private readonly file: WriterFile,
     readonly chunkIndex: number,
   ) {
+    this.blocks = new ChunkBlocks(parts.blockPool);
     this.retry = new Retry(parts.limits, this.toString());
   }
 

@@ -1,6 +1,7 @@
 import { MFSBLOCKSIZE } from '@wapiti-fs/protocol';
 import type { Services, Timer } from '@wapiti-fs/runtime';
 
+import { BlockPool } from './chunk-blocks.js';
 import type { ChunkMaster } from './chunk-master.js';
 import type { ChunkChange, DataEngine, DataOptions, InodeData } from './data.js';
 import { type EngineParts, ReadMemory } from './engine-parts.js';
@@ -17,6 +18,8 @@ const DEFAULT_REFUSAL_LIMIT_MS = 132_000;
 const DEFAULT_NO_SPACE_LIMIT_MS = 10_000;
 const DEFAULT_STOP_TIMEOUT_MS = 30_000;
 const MIN_WRITE_BLOCKS = 10;
+/** Two full windows. */
+const SPARE_BLOCKS = 128;
 /** Write sessions at the same time, all files together. */
 const WRITE_SLOTS = 128;
 const SWEEP_MS = 10_000;
@@ -53,6 +56,7 @@ class Engine implements DataEngine {
         noSpaceLimitMs: options.noSpaceLimitMs ?? DEFAULT_NO_SPACE_LIMIT_MS,
       },
       writeCache: new Budget(Math.max(Math.floor(cacheBytes / MFSBLOCKSIZE), MIN_WRITE_BLOCKS)),
+      blockPool: new BlockPool(SPARE_BLOCKS),
       writeSlots: new Budget(WRITE_SLOTS),
       readAhead: new ReadMemory(options.readAheadBytes ?? DEFAULT_CACHE_BYTES),
       chunksPerFile: options.chunksPerFile ?? DEFAULT_CHUNKS_PER_FILE,

@@ -23,8 +23,8 @@ export interface InodeData {
    */
   read(offset: number, sizeBytes: number, signal?: AbortSignal): Promise<Buffer[]>;
   /**
-   * Accepts data into the bounded write cache; waits while it is full and while the file is being flushed. `data` belongs to
-   * the engine from now on. Rejects with the error of an earlier write that failed for good.
+   * Copies data into the bounded write cache; waits while it is full and while the file is being flushed. `data` must not change
+   * until this resolves. Rejects with the error of an earlier write that failed for good.
    */
   write(offset: number, data: Buffer, options?: WriteOptions): Promise<void>;
   /**

@@ -1,6 +1,7 @@
 /** What files, writers and readers of one engine share. */
 import type { Clock, Logger } from '@wapiti-fs/runtime';
 
+import type { BlockPool } from './chunk-blocks.js';
 import type { ChunkMaster } from './chunk-master.js';
 import type { RetryLimits } from './retry.js';
 import type { ServerConnections } from './server-connections.js';
@@ -15,6 +16,7 @@ export interface EngineParts {
   readonly limits: RetryLimits;
   /** In blocks of 64 KiB. */
   readonly writeCache: Budget;
+  readonly blockPool: BlockPool;
   readonly writeSlots: Budget;
   readonly readAhead: ReadMemory;
   readonly chunksPerFile: number;
