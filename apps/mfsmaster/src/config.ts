@@ -23,6 +23,7 @@ export interface MasterConfig {
   readonly chunkserverTimeoutS: number;
   readonly authCode: string | undefined;
   readonly replicationsDelayInitS: number;
+  readonly maintenanceS: number;
   readonly temporaryMaintenanceS: number;
   readonly sessionSustainS: number;
   readonly atimeMode: number;
@@ -167,6 +168,7 @@ export const masterConfig: ConfigDefinition<MasterConfig> = defineConfig(
       chunkserverTimeoutS: keys.MATOCS_TIMEOUT,
       authCode: keys.AUTH_CODE,
       replicationsDelayInitS: keys.REPLICATIONS_DELAY_INIT,
+      maintenanceS: keys.CS_MAINTENANCE_MODE_TIMEOUT,
       temporaryMaintenanceS: keys.CS_TEMP_MAINTENANCE_MODE_TIMEOUT,
       sessionSustainS: keys.SESSION_SUSTAIN_TIME,
       // as the reference: not the default, but "always"
