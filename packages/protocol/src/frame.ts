@@ -10,45 +10,87 @@ export interface Frame {
 /** Largest accepted payload length, for all or for each message type (spec 01 §2.1). */
 export type LengthLimit = number | ((type: number) => number);
 
+function checkLength(limit: LengthLimit, type: number, length: number): void {
+  const max = typeof limit === 'number' ? limit : limit(type);
+  if (length > max) throw new ProtocolError(`packet too long (${length}/${max}); command:${type}`);
+}
+
+/** A payload up to this size gets its memory at once; for a longer one memory grows with what has arrived. */
+const GATHER_AT_ONCE_BYTES = 128 * 1024;
+
 /**
  * Streaming parser of `u32 type, u32 length, payload` frames. A payload that arrives whole in one chunk is handed out as a
- * view without copying; one that arrives in pieces is gathered once. Memory is bounded by the bytes that really arrived.
+ * view without copying; one that arrives in pieces, however small, is gathered once. Memory is bounded by twice the bytes that
+ * really arrived.
  */
 export class FrameParser {
-  private pieces: Buffer[] = [];
-  private bufferedBytes = 0;
+  private readonly head = Buffer.alloc(HEADER_SIZE_BYTES);
+  private headFilled = 0;
+  /** Payload that did not arrive whole. */
+  private gathered: Buffer | undefined;
+  private gatheredBytes = 0;
+  private type = 0;
+  private length = 0;
 
   constructor(private readonly limit: LengthLimit) {}
 
-  /** Adds received bytes and yields the frames they complete. A length above the limit is a ProtocolError. */
+  /**
+   * Takes received bytes and yields the frames they complete. A length above the limit is a ProtocolError. Each result must be
+   * iterated to its end before that of the next call.
+   */
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
-    this.pieces.push(chunk);
-    this.bufferedBytes += chunk.length;
-    while (this.bufferedBytes >= HEADER_SIZE_BYTES) {
-      const head = this.peek(HEADER_SIZE_BYTES);
-      const type = head.readUInt32BE(0);
-      const length = head.readUInt32BE(4);
-      const max = typeof this.limit === 'number' ? this.limit : this.limit(type);
-      if (length > max) throw new ProtocolError(`packet too long (${length}/${max}); command:${type}`);
-      if (this.bufferedBytes < HEADER_SIZE_BYTES + length) return;
-      const frame = this.take(HEADER_SIZE_BYTES + length);
-      yield { type, payload: frame.subarray(HEADER_SIZE_BYTES) };
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.gathered !== undefined) {
+        at += this.gather(chunk, at);
+        if (this.gatheredBytes < this.length) return;
+        const payload = this.gathered.subarray(0, this.length);
+        this.gathered = undefined;
+        this.headFilled = 0;
+        yield { type: this.type, payload };
+        continue;
+      }
+      at += this.readHead(chunk, at);
+      if (this.headFilled < HEADER_SIZE_BYTES) return;
+      if (chunk.length - at < this.length) {
+        this.startGathering(chunk.length - at);
+        continue;
+      }
+      const payload = chunk.subarray(at, at + this.length);
+      at += this.length;
+      this.headFilled = 0;
+      yield { type: this.type, payload };
     }
   }
 
-  private peek(sizeBytes: number): Buffer {
-    const first = this.pieces[0] as Buffer;
-    if (first.length >= sizeBytes) return first;
-    this.pieces = [Buffer.concat(this.pieces, this.bufferedBytes)];
-    return this.pieces[0] as Buffer;
+  /** Bytes of the header taken from the chunk. */
+  private readHead(chunk: Buffer, at: number): number {
+    const taken = chunk.copy(this.head, this.headFilled, at);
+    this.headFilled += taken;
+    if (this.headFilled < HEADER_SIZE_BYTES) return taken;
+    this.type = this.head.readUInt32BE(0);
+    this.length = this.head.readUInt32BE(4);
+    checkLength(this.limit, this.type, this.length);
+    return taken;
   }
 
-  private take(sizeBytes: number): Buffer {
-    const joined = this.peek(sizeBytes);
-    this.bufferedBytes -= sizeBytes;
-    if (joined.length === sizeBytes) this.pieces.shift();
-    else this.pieces[0] = joined.subarray(sizeBytes);
-    return joined.subarray(0, sizeBytes);
+  private startGathering(availableBytes: number): void {
+    this.gathered = Buffer.allocUnsafe(Math.min(this.length, Math.max(GATHER_AT_ONCE_BYTES, 2 * availableBytes)));
+    this.gatheredBytes = 0;
+  }
+
+  /** Bytes of the payload taken from the chunk. */
+  private gather(chunk: Buffer, at: number): number {
+    const gathered = this.gathered as Buffer;
+    const sizeBytes = Math.min(chunk.length - at, this.length - this.gatheredBytes);
+    const filled = this.gatheredBytes + sizeBytes;
+    if (filled > gathered.length) {
+      this.gathered = Buffer.allocUnsafe(Math.min(this.length, 2 * filled));
+      gathered.copy(this.gathered, 0, 0, this.gatheredBytes);
+    }
+    chunk.copy(this.gathered as Buffer, this.gatheredBytes, at, at + sizeBytes);
+    this.gatheredBytes = filled;
+    return sizeBytes;
   }
 }
 
@@ -97,8 +139,7 @@ export class FrameBuffer {
     while (this.end - this.start >= HEADER_SIZE_BYTES) {
       const type = this.buffer.readUInt32BE(this.start);
       const length = this.buffer.readUInt32BE(this.start + 4);
-      const max = typeof this.limit === 'number' ? this.limit : this.limit(type);
-      if (length > max) throw new ProtocolError(`packet too long (${length}/${max}); command:${type}`);
+      checkLength(this.limit, type, length);
       const at = this.start + HEADER_SIZE_BYTES;
       if (this.end < at + length) return;
       this.start = at + length;

@@ -20,6 +20,8 @@ export interface Message<T> extends MessageInfo {
   readonly name: string;
   readonly type: number;
   readonly doc: string;
+  /** What the payload may look like: one layout named '', or the layouts by variant. Trailing data is not part of them. */
+  readonly layouts: Readonly<Record<string, Codec<unknown>>>;
   /** The whole frame: header and payload. Values out of range are a RangeError. */
   encode(value: T): Buffer;
   /**
@@ -41,12 +43,20 @@ export function allMessages(): readonly Message<unknown>[] {
 }
 
 /** `body` writes all but the trailing data, which is the value's member `tail`, when there is one. */
-function declare<T>(name: string, type: number, info: MessageInfo, body: Codec<T>, tail?: string): Message<T> {
+function declare<T>(
+  name: string,
+  type: number,
+  info: MessageInfo,
+  body: Codec<T>,
+  layouts: Readonly<Record<string, Codec<unknown>>>,
+  tail?: string,
+): Message<T> {
   const declared: Message<T> = {
     ...info,
     name,
     type,
     doc: body.doc,
+    layouts,
     encode(value) {
       const parts = declared.encodeParts(value);
       return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
@@ -90,7 +100,8 @@ export function message<F extends Fields>(
   info: MessageInfo,
   fields: F,
 ): Message<FieldsValue<F>> {
-  return declare(name, type, info, struct(fields));
+  const body = struct(fields);
+  return declare(name, type, info, body, { '': body as Codec<unknown> });
 }
 
 /**
@@ -119,7 +130,7 @@ export function dataMessage<F extends Fields>(
       return { ...value, data: reader.rest() };
     },
   };
-  return declare(name, type, info, body, 'data');
+  return declare(name, type, info, body, { '': head as Codec<unknown> }, 'data');
 }
 
 type VariantValue<V extends Record<string, Fields>> = {
@@ -148,7 +159,7 @@ export function variants<V extends Record<string, Fields>>(
       return { variant, ...codec.read(reader, context) } as VariantValue<V>;
     },
   };
-  return declare(name, type, info, body);
+  return declare(name, type, info, body, Object.fromEntries(codecs) as Record<string, Codec<unknown>>);
 }
 
 const statusFields = { msgid: u32, status: u8 };

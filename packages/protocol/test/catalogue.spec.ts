@@ -22,11 +22,12 @@ import {
   versionText,
 } from '../src/index.js';
 import { vectors } from './vectors.js';
+import { toolVectors } from './vectors-tools.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/[\s|]/g, ''), 'hex');
 
 describe('message catalogue', () => {
-  it.each(vectors)('$message: $about', ({ message, payload, value }) => {
+  it.each([...vectors, ...toolVectors])('$message: $about', ({ message, payload, value }) => {
     const declared = (protocol as unknown as Record<string, protocol.Message<object>>)[
       message
     ] as protocol.Message<object>;

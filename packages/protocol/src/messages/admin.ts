@@ -1,4 +1,19 @@
-import { type Codec, listToEnd, name, optional, rest, str32, struct, u16, u32, u64, u64n, u8, when } from '../codec.js';
+import {
+  type Codec,
+  constant,
+  listToEnd,
+  name,
+  optional,
+  rest,
+  str32,
+  struct,
+  u16,
+  u32,
+  u64,
+  u64n,
+  u8,
+  when,
+} from '../codec.js';
 import { ProtocolError } from '../errors.js';
 import { times } from '../fields.js';
 import { message, type MessageInfo, variants } from '../message.js';
@@ -318,6 +333,8 @@ export function missingChunks(mode: number) {
   return listToEnd(struct({ chunkId: u64n, inode: u32, index: u32, type: when('mode ≠ 0', () => mode !== 0, u8) }));
 }
 
+const NODE_DIRECTORY = 1;
+const NODE_FILE = 2;
 /** Layout of the rest by `kind`: 1 directory, 2 file, 0 other; a status alone is an error. */
 export const MATOCL_NODE_INFO = variants(
   'MATOCL_NODE_INFO',
@@ -326,10 +343,10 @@ export const MATOCL_NODE_INFO = variants(
   {
     status: { msgid: u32, status: u8 },
     other: { msgid: u32, kind: u16 },
-    directory: { msgid: u32, kind: u16, nextId: u64n, children: listToEnd(u32) },
+    directory: { msgid: u32, kind: constant(u16, NODE_DIRECTORY), nextId: u64n, children: listToEnd(u32) },
     file: {
       msgid: u32,
-      kind: u16,
+      kind: constant(u16, NODE_FILE),
       nextId: u64n,
       length: u64n,
       chunks: listToEnd(struct({ chunkId: u64n, size: u32, copies: u8 })),
@@ -338,7 +355,7 @@ export const MATOCL_NODE_INFO = variants(
   (payload) => {
     if (payload.length === 5) return 'status';
     if (payload.length === 6) return 'other';
-    return payload.length >= 6 && payload.readUInt16BE(4) === 1 ? 'directory' : 'file';
+    return payload.length >= 6 && payload.readUInt16BE(4) === NODE_DIRECTORY ? 'directory' : 'file';
   },
 );
 
