@@ -11,7 +11,7 @@ const seconds = Number(argument('--seconds') ?? 1);
 
 const attributes = {
   flags: 12,
-  type: protocol.TYPE_FILE ?? 1,
+  type: protocol.TYPE_FILE,
   mode: 0o644,
   uid: 1000,
   gid: 1000,
@@ -21,6 +21,7 @@ const attributes = {
   nlink: 1,
   rdev: 0,
   length: 123_456,
+  winattr: 0,
 };
 const block = Buffer.alloc(65536, 7);
 const cases = [
@@ -93,7 +94,11 @@ console.table(
     'MB/s': Number(mbPerS.toFixed(1)),
   })),
 );
+const figures = rows.flatMap(({ frame, operation, framesPerS, mbPerS }) => [
+  { name: `${frame}: ${operation}, frames/s`, ours: framesPerS },
+  { name: `${frame}: ${operation}, MB/s`, ours: mbPerS },
+]);
 const file = argument('--json');
-const json = JSON.stringify({ benchmark: 'protocol', rows }, undefined, 2);
+const json = JSON.stringify({ benchmark: 'protocol', rows: figures }, undefined, 2);
 if (file === undefined) console.log(json);
 else writeFileSync(file, `${json}\n`);

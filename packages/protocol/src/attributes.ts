@@ -48,7 +48,7 @@ export const attributes: Codec<AttributeRecord> = {
     if (flags >= 64) throw new ProtocolError(`attribute record of an obsolete layout (first byte ${flags})`);
     const typeAndMode = r.u16();
     const type = typeAndMode >>> 12;
-    const head = {
+    const record: { -readonly [Key in keyof AttributeRecord]: AttributeRecord[Key] } = {
       flags,
       type,
       mode: typeAndMode & 0xfff,
@@ -58,19 +58,21 @@ export const attributes: Codec<AttributeRecord> = {
       mtime: r.u32(),
       ctime: r.u32(),
       nlink: r.u32(),
+      length: 0,
+      rdev: 0,
+      winattr: 0,
     };
-    let length = 0;
-    let rdev = 0;
     if (type === TYPE_BLOCKDEV || type === TYPE_CHARDEV) {
-      rdev = r.u32();
+      record.rdev = r.u32();
       r.u32();
     } else if (type === TYPE_SYMLINK) {
       r.u32();
-      length = r.u32();
+      record.length = r.u32();
     } else {
-      length = r.u64n();
+      record.length = r.u64n();
     }
-    return { ...head, length, rdev, winattr: r.u8() };
+    record.winattr = r.u8();
+    return record;
   },
 };
 

@@ -143,8 +143,12 @@ function readItem<T>(r: Reader, c: Context, item: Codec<T>, index: number): T {
   }
 }
 
-/** Named fields one after the other. */
-export function struct<F extends Fields>(fields: F): Codec<FieldsValue<F>> {
+/** Named fields one after the other; they can also be read into an object that has other members already. */
+export interface StructCodec<T> extends Codec<T> {
+  readInto(reader: Reader, record: Record<string, unknown>): T;
+}
+
+export function struct<F extends Fields>(fields: F): StructCodec<FieldsValue<F>> {
   const entries = Object.entries(fields);
   return {
     doc: entries.map(([key, codec]) => `${codec.doc} ${key}`).join(', '),
@@ -158,17 +162,19 @@ export function struct<F extends Fields>(fields: F): Codec<FieldsValue<F>> {
         }
       }
     },
-    read(r) {
-      const record: Record<string, unknown> = {};
-      for (const [key, codec] of entries) {
-        try {
-          const value = codec.read(r, record);
-          if (value !== undefined) record[key] = value;
-        } catch (error) {
-          throw error instanceof ProtocolError ? error.at('', key) : error;
-        }
-      }
-      return record as FieldsValue<F>;
-    },
+    read: (r) => readInto(r, {}),
+    readInto,
   };
+
+  function readInto(r: Reader, record: Record<string, unknown>): FieldsValue<F> {
+    for (const [key, codec] of entries) {
+      try {
+        const value = codec.read(r, record);
+        if (value !== undefined) record[key] = value;
+      } catch (error) {
+        throw error instanceof ProtocolError ? error.at('', key) : error;
+      }
+    }
+    return record as FieldsValue<F>;
+  }
 }

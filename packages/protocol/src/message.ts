@@ -1,5 +1,5 @@
 import { Reader, Writer } from './bytes.js';
-import { type Codec, type Fields, type FieldsValue, struct, u32, u8 } from './codec.js';
+import { type Codec, type Fields, type FieldsValue, struct, type StructCodec, u32, u8 } from './codec.js';
 import { ProtocolError } from './errors.js';
 
 /** Size of the frame header: u32 type, u32 payload length (spec 01 §2). */
@@ -127,7 +127,7 @@ export function dataMessage<F extends Fields>(
       const size = (value as unknown as { size: number }).size;
       if (size !== reader.remaining)
         throw new ProtocolError(`size ${size} with ${reader.remaining} bytes of data`, '', 'data');
-      return { ...value, data: reader.rest() };
+      return Object.assign(value, { data: reader.rest() });
     },
   };
   return declare(name, type, info, body, { '': head as Codec<unknown> }, 'data');
@@ -153,10 +153,10 @@ export function variants<V extends Record<string, Fields>>(
       if (codec === undefined) throw new RangeError(`unknown variant ${String(value.variant)}`);
       codec.write(writer, value as never, context);
     },
-    read(reader, context) {
+    read(reader) {
       const variant = pick(reader.buffer);
-      const codec = codecs.get(variant) as Codec<object>;
-      return { variant, ...codec.read(reader, context) } as VariantValue<V>;
+      const codec = codecs.get(variant) as StructCodec<object>;
+      return codec.readInto(reader, { variant }) as VariantValue<V>;
     },
   };
   return declare(name, type, info, body, Object.fromEntries(codecs) as Record<string, Codec<unknown>>);
