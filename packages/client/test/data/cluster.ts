@@ -48,6 +48,7 @@ export class FakeServer {
   readonly copies = new Map<number, Copy>();
   up = false;
   sessions = 0;
+  connections = 0;
   reads: { offset: number; size: number }[] = [];
   writes: { blocknum: number; offset: number; size: number }[] = [];
   /** The next so many answers to READ carry a wrong checksum. */
@@ -104,6 +105,7 @@ export class FakeServer {
   }
 
   private accept(connection: FramedConnection): void {
+    this.connections++;
     let writing: { chunkId: number; version: number; chain: FakeServer[] } | undefined;
     connection.setHandlers({
       frame: (frame) => {

@@ -55,6 +55,20 @@ describe('writing', () => {
     ]);
   });
 
+  test('connections are used again, for reading, too', async () => {
+    const cluster = await FakeCluster.create();
+    const engine = cluster.engine();
+    for (let inode = 1; inode <= 20; inode++) {
+      const file = engine.open(inode, 0);
+      await file.write(0, pattern(1000, inode));
+      await cluster.until(file.flush());
+      await cluster.until(file.read(0, 1000));
+      await cluster.until(file.close());
+      await cluster.clock.advanceAsync(3000);
+    }
+    expect(cluster.servers.map((one) => one.connections)).toEqual([1, 0, 0]);
+  });
+
   test('a session stays open for an appender and ends 100 ms after the last block', async () => {
     const cluster = await FakeCluster.create();
     const file = cluster.engine().open(5, 0);
