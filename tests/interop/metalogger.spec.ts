@@ -15,6 +15,8 @@ import { eventually } from '../harness/processes.js';
 
 const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.104', m3: '10.1.1.106', c1: '10.1.1.116', cl: '10.1.1.111' };
 
+const HOSTS_OF_OURS = { ...HOSTS, m4: '10.1.1.107' };
+
 /** Names and contents below a folder. */
 function tree(folder: string): Map<string, string> {
   const found = new Map<string, string>();
@@ -192,5 +194,93 @@ describe('our metalogger at a C master', () => {
     await metalogger.process.stop();
     expect(snapshot()).toEqual(files);
     rmSync(older, { recursive: true });
+  });
+});
+
+describe('metaloggers at our master', () => {
+  let lab: Lab;
+  let master: Daemon;
+  let theirs: Daemon;
+  let ours: Daemon;
+  let chunkserver: Daemon;
+  let dir: string;
+  const acknowledged: string[] = [];
+
+  /** Starts a C master on what a metalogger holds, and shows the tree. */
+  const treeOf = async (name: string, options: readonly string[]): Promise<Map<string, string>> => {
+    const second = await lab.master('m4', { implementation: 'c', name, keepData: true, options });
+    expect(second.process.output).not.toMatch(/hole|mismatch|error applying/);
+    await lab.chunkserver('c1', HOSTS_OF_OURS.m4, { implementation: 'c', name: 'cs', keepData: true });
+    await lab.waitChunkservers(HOSTS_OF_OURS.m4, 1);
+    const other = await lab.mount('cl', HOSTS_OF_OURS.m4, { implementation: 'c' });
+    const found = tree(other.dir);
+    await lab.unmount(other.dir);
+    await other.process.waitExit();
+    await second.process.stop();
+    return found;
+  };
+
+  beforeAll(async () => {
+    lab = await Lab.create(HOSTS_OF_OURS);
+    master = await lab.master('m1', { name: 'master' });
+    chunkserver = await lab.chunkserver('c1', HOSTS_OF_OURS.m1, { implementation: 'c', name: 'cs' });
+    theirs = await lab.metalogger('m2', HOSTS_OF_OURS.m1, { implementation: 'c', name: 'theirs' });
+    ours = await lab.metalogger('m3', HOSTS_OF_OURS.m1, { name: 'ours' });
+    await lab.waitChunkservers(HOSTS_OF_OURS.m1, 1);
+    ({ dir } = await lab.mount('cl', HOSTS_OF_OURS.m1, { implementation: 'c' }));
+  });
+
+  afterAll(async () => {
+    await lab?.destroy();
+  }, 120_000);
+
+  it('write down the same as the master, and are listed', async () => {
+    mkdirSync(join(dir, 'd'));
+    for (let i = 0; i < 20; i++) writeFileSync(join(dir, `d/file ${i}`), `content ${i}`);
+    await lab.on('cl', 'mv', [join(dir, 'd/file 0'), join(dir, 'd/moved')]);
+    await lab.on('cl', 'rm', [join(dir, 'd/file 1')]);
+    await eventually('all changes at both', () => {
+      const made = changes(master.dataDir, MASTER_LOGS);
+      const copies = [theirs, ours].map(({ dataDir }) => changes(dataDir, OUR_LOGS));
+      return made.size > 0 && copies.every((copy) => [...made].every(([number, line]) => copy.get(number) === line));
+    });
+    const { stdout } = await lab.on('cl', 'mfscli', ['-H', HOSTS_OF_OURS.m1, '-p', '-n', '-s|', '-SMB']);
+    expect(stdout).toMatch(/metadata backup loggers:\|10\.1\.1\.104\|3\.0\.117/);
+    expect(stdout).toMatch(/metadata backup loggers:\|10\.1\.1\.106\|3\.0\.117/);
+  });
+
+  it('hold everything that was acknowledged when the master is killed under load', async () => {
+    const script = 'i=0; while mkdir "$1/k$i" && echo "made k$i"; do i=$((i+1)); done';
+    const writer = lab.start('cl', 'writer', 'sh', ['-c', script, 'sh', dir]);
+    await writer.waitFor(/made k300\n/);
+    master.process.signal('SIGKILL');
+    await master.process.waitExit();
+    // The writer hangs in its next mkdir: what it printed is what was acknowledged.
+    await ours.process.waitFor(/connection was reset by Master|connection lost/);
+    acknowledged.push(...[...writer.output.matchAll(/made (k\d+)\n/g)].map((match) => match[1] as string));
+    expect(acknowledged.length).toBeGreaterThan(300);
+    await theirs.process.stop();
+    await ours.process.stop();
+    await chunkserver.process.stop();
+    const held = changes(ours.dataDir, OUR_LOGS);
+    const made = changes(master.dataDir, MASTER_LOGS);
+    for (const [number, line] of held) expect(made.get(number)).toBe(line);
+  });
+
+  it('is started by a C master with -a from what the C metalogger holds', async () => {
+    cpSync(theirs.dataDir, lab.path('from-theirs'), { recursive: true });
+    const found = await treeOf('from-theirs', ['-a']);
+    expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
+    expect(found.get('d/moved')).toBe(Buffer.from('content 0').toString('base64'));
+    expect(found.has('d/file 1')).toBe(false);
+  });
+
+  it('is restored by our mfsmetarestore from what ours holds, and a C master starts from the result', async () => {
+    cpSync(ours.dataDir, lab.path('from-ours'), { recursive: true });
+    const [command, ...first] = binary('mfsmetarestore', 'wapiti') as [string, ...string[]];
+    await lab.on('m3', command, [...first, '-a', '-d', lab.path('from-ours')]);
+    const found = await treeOf('from-ours', []);
+    expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
+    expect(found.get('d/file 19')).toBe(Buffer.from('content 19').toString('base64'));
   });
 });
