@@ -13,7 +13,7 @@ const STEP = 1 << 16;
 export const PAUSE = 0;
 
 /**
- * Numbers (never 0, up to 2^32-1) in ascending hash of their key; the higher number first where hashes meet. A pause is yielded every
+ * Numbers (never 0, up to 2^32-1) in ascending hash of their key; the higher key first where hashes meet. A pause is yielded every
  * while, so that no step of the iteration takes long however many numbers there are.
  * @param numbers called twice; must give the same numbers
  */
@@ -47,6 +47,20 @@ export function* inHashOrder(
       sorted[i] = (hash32(key(number)) & PART_MASK) * NUMBER_LIMIT + (NUMBER_LIMIT - 1 - number);
     }
     sorted.sort();
-    for (const value of sorted) yield NUMBER_LIMIT - 1 - (value % NUMBER_LIMIT);
+    yield* decode(sorted, key);
+  }
+}
+
+function* decode(sorted: Float64Array, key: (number: number) => number): Generator<number> {
+  const numberOf = (value: number): number => NUMBER_LIMIT - 1 - (value % NUMBER_LIMIT);
+  const hashOf = (value: number): number => Math.floor(value / NUMBER_LIMIT);
+  for (let i = 0; i < sorted.length; i++) {
+    const value = sorted[i] ?? 0;
+    const hash = hashOf(value);
+    let end = i + 1;
+    while (end < sorted.length && hashOf(sorted[end] ?? 0) === hash) end++;
+    if (end === i + 1) yield numberOf(value);
+    else yield* [...sorted.subarray(i, end)].map(numberOf).sort((a, b) => key(b) - key(a));
+    i = end - 1;
   }
 }
