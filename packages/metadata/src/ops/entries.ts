@@ -16,10 +16,10 @@ import {
 import type { MetadataStore } from '../store/store.js';
 import { type Ctx, attributeRecord, mayAccess, resolve, stickyAllows } from './access.js';
 import { isLegalName } from './primitives.js';
-import { type Refused, type Entry, OK, refuse } from './results.js';
+import { type Refused, type Entry, refuse } from './results.js';
 
 export function entry(store: MetadataStore, ctx: Ctx, inode: number, parent: number): Entry {
-  return { ...OK, inode: shown(ctx, inode), attributes: attributeRecord(store, ctx, inode, parent) };
+  return { status: 0, inode: shown(ctx, inode), attributes: attributeRecord(store, ctx, inode, parent) };
 }
 
 export function shown(ctx: Ctx, inode: number): number {

@@ -70,22 +70,25 @@ export class FileOperations {
     if (!nodes.exists(inode)) return refuse(MFS_ERROR_ENOENT);
     if (!nodes.isFile(inode) || (nodes.eattr.get(inode) & EATTR_IMMUTABLE) !== 0) return refuse(MFS_ERROR_EPERM);
     if (index > MFS_MAX_CHUNK_INDEX) return refuse(MFS_ERROR_INDEXTOOBIG);
-    if (!quotaAllows(this.metadata.store, inode, this.writeDemand(inode, index))) return refuse(MFS_ERROR_QUOTA);
+    const { quotas } = this.metadata.store.tables;
+    if (quotas.size > 0 && !quotaAllows(this.metadata.store, inode, this.writeDemand(inode, index)))
+      return refuse(MFS_ERROR_QUOTA);
     const oldChunkId = nodes.chunkAt(inode, index);
-    const common = { ...OK, inode, index, oldChunkId, sclass: nodes.sclass.get(inode) };
-    if (oldChunkId === 0) return { ...common, action: 'new', chunkId: chunks.nextChunkId, oldVersion: 0 };
-    const slot = chunks.find(oldChunkId);
-    if (slot === 0) return refuse(MFS_ERROR_NOCHUNK);
-    if (!continues && chunks.lockedTo(slot) >= ctx.now) return refuse(MFS_ERROR_LOCKED);
-    const references = chunks.referenceCount(slot);
-    if (references === 0) return refuse(MFS_ERROR_CHUNKLOST);
-    const shared = references > 1;
-    return {
-      ...common,
-      action: shared ? 'duplicate' : 'existing',
-      chunkId: shared ? chunks.nextChunkId : oldChunkId,
-      oldVersion: chunks.version(slot),
-    };
+    const sclass = nodes.sclass.get(inode);
+    let action: WritePlan['action'] = 'new';
+    let chunkId = chunks.nextChunkId;
+    let oldVersion = 0;
+    if (oldChunkId !== 0) {
+      const slot = chunks.find(oldChunkId);
+      if (slot === 0) return refuse(MFS_ERROR_NOCHUNK);
+      if (!continues && chunks.lockedTo(slot) >= ctx.now) return refuse(MFS_ERROR_LOCKED);
+      const references = chunks.referenceCount(slot);
+      if (references === 0) return refuse(MFS_ERROR_CHUNKLOST);
+      oldVersion = chunks.version(slot);
+      action = references > 1 ? 'duplicate' : 'existing';
+      if (action === 'existing') chunkId = oldChunkId;
+    }
+    return { status: 0, action, inode, index, oldChunkId, chunkId, oldVersion, sclass };
   }
 
   /** Carries out a plan in the same turn as it was made. @param opflag the chunkservers have something to do; ignored for new chunks */

@@ -60,7 +60,8 @@ export function lookup(
   if ((eattr & EATTR_APPENDONLY) !== 0) flags |= LOOKUP_APPENDONLY;
   if ((eattr & EATTR_NODATACACHE) !== 0) flags |= LOOKUP_DIRECTMODE;
   if (isReadOnly(ctx)) flags |= LOOKUP_RO_FILESYSTEM;
-  return { ...entry(metadata.store, ctx, inode, parent), flags };
+  const { attributes, inode: number } = entry(metadata.store, ctx, inode, parent);
+  return { status: 0, inode: number, attributes, flags };
 }
 
 /** Spec 09 §6.3. */

@@ -71,8 +71,10 @@ export class MetadataStore {
       if (nodes.isDirectory(inode)) stats.clear(inode);
       if (!nodes.isFile(inode)) continue;
       nodes.goalFactor.set(inode, this.goalFactor(nodes.sclass.get(inode)));
-      for (const { chunkId } of nodes.chunks(inode)) {
-        const slot = chunks.find(chunkId);
+      const entries = nodes.chunkCount(inode);
+      for (let i = 0; i < entries; i++) {
+        const chunkId = nodes.chunkAt(inode, i);
+        const slot = chunkId === 0 ? 0 : chunks.find(chunkId);
         if (slot !== 0) chunks.addReference(slot, nodes.sclass.get(inode));
       }
     }
