@@ -5,12 +5,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
-import { type Implementation, Lab } from '../harness/lab.js';
+import { type Implementation, Lab, ROOT } from '../harness/lab.js';
 import { run } from '../harness/processes.js';
 
-const ROOT = resolve(__dirname, '../..');
 const HOSTS = { m: '10.1.1.105', a: '10.1.1.1', b: '10.1.1.2', cl: '10.1.1.111' };
 const LOAD_TIMEOUT_MS = 300_000;
 
@@ -62,7 +61,7 @@ async function round(lab: Lab, client: Implementation, folder: string, figures: 
     try {
       const target = join(dir, folder);
       await run('mkdir', ['-p', target]);
-      const child = spawnSync(process.execPath, [join(__dirname, 'load.mjs'), target, load, String(number)], {
+      const child = spawnSync(process.execPath, [join(ROOT, 'tests/bench/load.mjs'), target, load, String(number)], {
         encoding: 'utf8',
         timeout: LOAD_TIMEOUT_MS,
       });

@@ -3,7 +3,7 @@ import { createCipheriv } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import type { Lab } from './lab.js';
+import { type Lab, ROOT } from './lab.js';
 
 export interface DriverAnswer {
   readonly length?: number;
@@ -36,7 +36,7 @@ export class DataDriver {
       [
         `--net=/var/run/netns/${lab.namespace(host)}`,
         process.execPath,
-        join(__dirname, '../interop/data-driver.mjs'),
+        join(ROOT, 'tests/interop/data-driver.mjs'),
         master,
       ],
       { stdio: ['pipe', 'pipe', 'pipe'] },
