@@ -194,6 +194,24 @@ export class ChunkManager {
     });
   }
 
+  /** Highest version of copies that have another than the chunk, for REPAIR (spec 09 §28.2); 0: there is none. */
+  bestOtherVersion(chunkId: number): number {
+    let best = 0;
+    for (const copy of this.copyTable.find(chunkId)?.copies.values() ?? [])
+      if (copy.state === 'wrongVersion') best = Math.max(best, copy.version);
+    return best;
+  }
+
+  /** REPAIR has given the chunk the version of these copies: they are good now. */
+  versionRestored(chunkId: number): void {
+    const chunk = this.copyTable.find(chunkId);
+    if (chunk === undefined) return;
+    const version = this.table.version(chunkId);
+    for (const copy of chunk.copies.values())
+      if (copy.state === 'wrongVersion' && copy.version === version) copy.state = 'valid';
+    chunk.needsVersion = true;
+  }
+
   validCount(chunkId: number): number {
     let count = 0;
     for (const copy of this.copyTable.find(chunkId)?.copies.values() ?? [])
