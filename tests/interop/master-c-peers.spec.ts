@@ -58,6 +58,43 @@ describe.each<{ chunkservers: Implementation }>([{ chunkservers: 'c' }, { chunks
         rm -r tree/source/d2 && test ! -e tree/source/d2`);
     });
 
+    it('answers the C tools', async () => {
+      await shell(`cd ${dir}
+        mfssetgoal -r 1 tree/source/d4 && mfsgetgoal tree/source/d4 | grep ': 1$'
+        mfssettrashtime 3600 tree/source/d4 && mfsgettrashtime tree/source/d4 | grep ': 3600$'
+        mfsfileinfo large | grep -c 'chunk ' | grep '^2$'
+        mfscheckfile large | grep 'chunks with 2 copies'
+        mfsdirinfo tree/source/d4 | grep 'files:'
+        mfsmakesnapshot large snapshot && cmp large snapshot
+        echo changed | dd of=snapshot conv=notrunc bs=1 status=none && ! cmp -s large snapshot
+        mfsappendchunks appended large && cmp large appended
+        mfsseteattr -f noattrcache large && mfsgeteattr large | grep noattrcache && mfsdeleattr -f noattrcache large
+        mfssetquota -L 1G tree && mfsgetquota tree | grep length && mfsdelquota -a tree
+        mfsfilepaths large | grep '^large$'
+        mfsscadmin . create -K '*,*' wapiti && mfslistsclass . | grep wapiti && mfssetsclass wapiti tree/source/d5
+        mfsgetsclass tree/source/d5 | grep wapiti && mfssetarchive tree/source/d5 && mfschkarchive tree/source/d5
+        mfsrmsnapshot -f snapshot`);
+    });
+
+    it('keeps extended attributes, ACLs and locks', async () => {
+      await shell(`cd ${dir}
+        python3 - <<'END'
+import os, struct
+os.setxattr('large', 'user.colour', b'red')
+assert os.getxattr('large', 'user.colour') == b'red' and os.listxattr('large') == ['user.colour']
+os.removexattr('large', 'user.colour')
+assert os.listxattr('large') == []
+none = 0xffffffff
+entries = [(1, 6, none), (2, 6, 1234), (4, 4, none), (16, 6, none), (32, 4, none)]
+acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *one) for one in entries)
+os.setxattr('large', 'system.posix_acl_access', acl)
+assert os.getxattr('large', 'system.posix_acl_access') == acl
+assert os.stat('large').st_mode & 0o777 == 0o664
+os.removexattr('large', 'system.posix_acl_access')
+END
+        flock large -c 'flock -n large true && exit 1 || exit 0'`);
+    });
+
     it('shows the space', async () => {
       const [total, used, free] = (await client('df', '-B1', '--output=size,used,avail', dir))
         .split('\n')[1]!

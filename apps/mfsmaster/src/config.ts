@@ -1,4 +1,5 @@
 /** Configuration of the master: keys of spec 12 §4. */
+import type { ChunkManagerOptions } from '@wapiti-fs/placement';
 import { cfg, type ConfigDefinition, defineConfig, keyType, type KeyType, ValueError } from '@wapiti-fs/runtime';
 
 /** How RESERVE_SPACE is meant (spec 12 §4). */
@@ -22,7 +23,7 @@ export interface MasterConfig {
   readonly matocl: ListenAddress;
   readonly chunkserverTimeoutS: number;
   readonly authCode: string | undefined;
-  readonly replicationsDelayInitS: number;
+  readonly limits: Omit<ChunkManagerOptions, 'knownServers'>;
   readonly maintenanceS: number;
   readonly temporaryMaintenanceS: number;
   readonly sessionSustainS: number;
@@ -167,7 +168,13 @@ export const masterConfig: ConfigDefinition<MasterConfig> = defineConfig(
       matocl: { host: clientHost, port: clientPort },
       chunkserverTimeoutS: keys.MATOCS_TIMEOUT,
       authCode: keys.AUTH_CODE,
-      replicationsDelayInitS: keys.REPLICATIONS_DELAY_INIT,
+      limits: {
+        replicationsDelayInitS: keys.REPLICATIONS_DELAY_INIT,
+        maxDeletesPerServer: keys.CHUNKS_SOFT_DEL_LIMIT,
+        // the first of the four classes: chunks with few copies
+        maxReplicationsIn: keys.CHUNKS_WRITE_REP_LIMIT[0] ?? 0,
+        maxReplicationsOut: keys.CHUNKS_READ_REP_LIMIT[0] ?? 0,
+      },
       maintenanceS: keys.CS_MAINTENANCE_MODE_TIMEOUT,
       temporaryMaintenanceS: keys.CS_TEMP_MAINTENANCE_MODE_TIMEOUT,
       sessionSustainS: keys.SESSION_SUSTAIN_TIME,

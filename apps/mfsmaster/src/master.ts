@@ -232,7 +232,7 @@ function chunkserverOptions(config: MasterConfig) {
     listenPort: config.matocs.port,
     timeoutS: config.chunkserverTimeoutS,
     authCode: config.authCode,
-    replicationsDelayInitS: config.replicationsDelayInitS,
+    limits: config.limits,
     temporaryMaintenanceS: config.temporaryMaintenanceS,
     allowLoopback: config.allowLoopback,
   };

@@ -1,6 +1,6 @@
 import type { Metadata } from '@wapiti-fs/metadata';
 import { CSTOMA_MAXPACKETSIZE } from '@wapiti-fs/protocol';
-import { ChunkManager, type ServerInfo, ServerTable } from '@wapiti-fs/placement';
+import { ChunkManager, type ChunkManagerOptions, type ServerInfo, ServerTable } from '@wapiti-fs/placement';
 import type { FramedServer, Logger, Random, Services, Timer } from '@wapiti-fs/runtime';
 
 import { formatAddress } from '../addresses.js';
@@ -14,7 +14,7 @@ export interface ChunkserverServiceOptions {
   readonly listenPort: number;
   readonly timeoutS: number;
   readonly authCode: string | undefined;
-  readonly replicationsDelayInitS: number;
+  readonly limits: Omit<ChunkManagerOptions, 'knownServers'>;
   readonly temporaryMaintenanceS: number;
   /** Chunkservers on 127.0.0.0/8: refused by the reference, needed when the whole cluster runs in one process. */
   readonly allowLoopback: boolean;
@@ -42,6 +42,7 @@ export class ChunkserverService {
   private listener: FramedServer | undefined;
   private timer: Timer | undefined;
   private readonly log: Logger;
+  private readonly limits: ChunkManagerOptions;
   private stopping = false;
 
   constructor(
@@ -55,6 +56,7 @@ export class ChunkserverService {
   ) {
     this.log = services.log.child('chunkservers');
     this.random = services.random;
+    this.limits = { ...options.limits, knownServers: () => this.database.count };
     const table = new MetadataChunkTable(metadata, this.nowS);
     this.database = new ServerDatabase(metadata, this.nowS);
     this.manager = new ChunkManager(
@@ -64,13 +66,7 @@ export class ChunkserverService {
       this.nowS(),
       () => metadata.store.chunks.nextChunkId,
       (chunkId) => events.chunkFree(chunkId),
-      {
-        replicationsDelayInitS: options.replicationsDelayInitS,
-        maxDeletesPerServer: 10,
-        maxReplicationsIn: 2,
-        maxReplicationsOut: 10,
-        knownServers: () => this.database.count,
-      },
+      this.limits,
     );
   }
 
@@ -118,6 +114,7 @@ export class ChunkserverService {
   async reload(options: ChunkserverServiceOptions): Promise<void> {
     const before = this.options;
     this.options = options;
+    Object.assign(this.limits, options.limits);
     if (before.listenHost !== options.listenHost || before.listenPort !== options.listenPort) await this.listen();
   }
 

@@ -96,7 +96,11 @@ export class FileService {
     const { chunkId, length, version } = found;
     if (chunkId !== 0 && this.manager.isBusy(chunkId))
       return this.wait(chunkId, client, again, MFS_ERROR_CHUNKBUSY, reply);
-    const locations = chunkId === 0 ? [] : this.locations(chunkId);
+    let locations = chunkId === 0 ? [] : this.locations(chunkId);
+    if (chunkId !== 0 && locations.length === 0 && this.manager.tryRepair(chunkId, ctx.now)) {
+      locations = this.locations(chunkId);
+      if (locations.length === 0) return this.wait(chunkId, client, again, MFS_ERROR_CHUNKBUSY, reply);
+    }
     if (chunkId !== 0 && locations.length === 0 && this.isCertainlyLost()) return reply(MFS_ERROR_CHUNKLOST);
     this.cache.access(inode, client.sessionId);
     reply({ length, chunkId, version, locations });

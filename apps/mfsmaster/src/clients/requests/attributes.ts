@@ -23,7 +23,7 @@ import {
   Writer,
 } from '@wapiti-fs/protocol';
 
-import { freeSpace } from '../space.js';
+import { spaceOf } from '../space.js';
 import { attributesAfter, type Request, type Requests } from './request.js';
 
 /** Ids of a GETATTR without them (spec 02 §6.4). */
@@ -34,7 +34,7 @@ const statfs: Request = (client, payload) => {
   const { msgid } = CLTOMA_FUSE_STATFS.decode(payload);
   const { sessions } = client.service.master;
   sessions.count(client.sessionId, 'statfs');
-  return MATOCL_FUSE_STATFS.encode({ msgid, ...freeSpace(client.service.master, client.sessionId) });
+  return MATOCL_FUSE_STATFS.encode({ msgid, ...spaceOf(client) });
 };
 
 const access: Request = (client, payload) => {

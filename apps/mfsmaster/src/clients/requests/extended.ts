@@ -1,16 +1,15 @@
-/** Extended attributes and ACLs (spec 02 §10, 09 §19, §20). */
-import { ACL_ACCESS, ACL_DEFAULT, mayAccess, resolve } from '@wapiti-fs/metadata';
+/** Extended attributes and ACLs (spec 02 §10). */
+import { getAcl, getXattr, listXattrs, setAcl, setXattr } from '@wapiti-fs/metadata';
 import {
   CLTOMA_FUSE_GETFACL,
   CLTOMA_FUSE_GETXATTR,
+  CLTOMA_FUSE_SETFACL,
+  CLTOMA_FUSE_SETXATTR,
   MATOCL_FUSE_GETFACL,
   MATOCL_FUSE_GETXATTR,
-  MFS_ERROR_EACCES,
+  MATOCL_FUSE_SETFACL,
+  MATOCL_FUSE_SETXATTR,
   MFS_ERROR_EINVAL,
-  MFS_ERROR_ENOATTR,
-  MFS_ERROR_ENOENT,
-  MFS_ERROR_EPERM,
-  MODE_MASK_R,
 } from '@wapiti-fs/protocol';
 
 import type { Request, Requests } from './request.js';
@@ -18,52 +17,77 @@ import type { Request, Requests } from './request.js';
 const DATA = 0;
 const LENGTH_ONLY = 1;
 const NUL = Buffer.alloc(1);
+const NO_BYTES = Buffer.alloc(0);
 
 const getxattr: Request = (client, payload) => {
   const { msgid, inode, name, mode, opened, uid, gids } = CLTOMA_FUSE_GETXATTR.decode(payload);
-  const { store } = client.service.master.metadata;
+  const { metadata } = client.service.master;
   const ctx = client.context(uid, gids);
   const refuse = (status: number): Buffer => MATOCL_FUSE_GETXATTR.encode({ variant: 'status', msgid, status });
   if (mode > LENGTH_ONLY) return refuse(MFS_ERROR_EINVAL);
-  const node = resolve(store, ctx.session, inode, opened !== 0);
-  if (node === 0) return refuse(MFS_ERROR_ENOENT);
-  if (name.length > 0 && ctx.uid !== 0 && name.toString('latin1').startsWith('trusted.'))
-    return refuse(MFS_ERROR_EPERM);
-  if (opened === 0 && !mayAccess(store, ctx, node, MODE_MASK_R)) return refuse(MFS_ERROR_EACCES);
-  if (name.includes(0)) return refuse(MFS_ERROR_EINVAL);
-  const attributes = store.tables.xattrs.get(node) ?? [];
-  const value =
-    name.length === 0
-      ? Buffer.concat(attributes.flatMap((one) => [one.name, NUL]))
-      : attributes.find((one) => one.name.equals(name))?.value;
-  if (value === undefined) return refuse(MFS_ERROR_ENOATTR);
-  const shown = mode === DATA ? value : Buffer.alloc(0);
-  return MATOCL_FUSE_GETXATTR.encode({ variant: 'ok', msgid, length: value.length, value: shown });
+  let value: Buffer;
+  if (name.length === 0) {
+    const listed = listXattrs(metadata, ctx, inode, opened !== 0);
+    if (!('names' in listed)) return refuse(listed.status);
+    value = Buffer.concat(listed.names.flatMap((one) => [one, NUL]));
+  } else {
+    const found = getXattr(metadata, ctx, inode, name, opened !== 0);
+    if (!('value' in found)) return refuse(found.status);
+    ({ value } = found);
+  }
+  return MATOCL_FUSE_GETXATTR.encode({
+    variant: 'ok',
+    msgid,
+    length: value.length,
+    value: mode === DATA ? value : NO_BYTES,
+  });
+};
+
+const setxattr: Request = (client, payload) => {
+  const { msgid, inode, name, value, mode, opened, uid, gids } = CLTOMA_FUSE_SETXATTR.decode(payload);
+  const { metadata } = client.service.master;
+  // name and value stay in the metadata; the payload does not
+  const [ownName, ownValue] = [Buffer.from(name), Buffer.from(value)];
+  const { status } = setXattr(metadata, client.context(uid, gids), inode, ownName, ownValue, mode, opened !== 0);
+  return MATOCL_FUSE_SETXATTR.encode({ msgid, status });
 };
 
 const getfacl: Request = (client, payload) => {
   const { msgid, inode, aclType } = CLTOMA_FUSE_GETFACL.decode(payload);
-  const { store } = client.service.master.metadata;
-  const refuse = (status: number): Buffer => MATOCL_FUSE_GETFACL.encode({ variant: 'status', msgid, status });
-  const node = resolve(store, client.anonymous().session, inode, true);
-  if (node === 0) return refuse(MFS_ERROR_ENOENT);
-  const acl = aclType === ACL_ACCESS || aclType === ACL_DEFAULT ? store.acl(node, aclType) : undefined;
-  if (acl === undefined) return refuse(MFS_ERROR_ENOATTR);
+  const found = getAcl(client.service.master.metadata, client.anonymous(), inode, aclType, true);
+  if (!('acl' in found)) return MATOCL_FUSE_GETFACL.encode({ variant: 'status', msgid, status: found.status });
+  const { user, group, other, mask, users, groups } = found.acl;
   return MATOCL_FUSE_GETFACL.encode({
     variant: 'ok',
     msgid,
-    userPerm: acl.user,
-    groupPerm: acl.group,
-    otherPerm: acl.other,
-    mask: acl.mask,
-    namedUserCount: acl.users.length,
-    namedGroupCount: acl.groups.length,
-    namedUsers: acl.users,
-    namedGroups: acl.groups,
+    userPerm: user,
+    groupPerm: group,
+    otherPerm: other,
+    mask,
+    namedUserCount: users.length,
+    namedGroupCount: groups.length,
+    namedUsers: users,
+    namedGroups: groups,
   });
+};
+
+const setfacl: Request = (client, payload) => {
+  const request = CLTOMA_FUSE_SETFACL.decode(payload);
+  const { msgid, inode, uid, aclType } = request;
+  const { status } = setAcl(client.service.master.metadata, client.context(uid, [0]), inode, aclType, {
+    user: request.userPerm,
+    group: request.groupPerm,
+    other: request.otherPerm,
+    mask: request.mask,
+    users: request.namedUsers,
+    groups: request.namedGroups,
+  });
+  return MATOCL_FUSE_SETFACL.encode({ msgid, status });
 };
 
 export const extendedRequests: Requests = new Map<number, Request>([
   [CLTOMA_FUSE_GETXATTR.type, getxattr],
+  [CLTOMA_FUSE_SETXATTR.type, setxattr],
   [CLTOMA_FUSE_GETFACL.type, getfacl],
+  [CLTOMA_FUSE_SETFACL.type, setfacl],
 ]);

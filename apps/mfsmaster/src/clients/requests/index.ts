@@ -1,9 +1,13 @@
 import { attributeRequests } from './attributes.js';
+import { classRequests } from './classes.js';
 import { extendedRequests } from './extended.js';
 import { fileRequests } from './files.js';
 import { lockRequests } from './locks.js';
+import { metaRequests } from './meta.js';
 import { nameRequests } from './names.js';
 import type { Request, Requests } from './request.js';
+import { settingRequests } from './settings.js';
+import { toolRequests } from './tools.js';
 
 export type { Request, Requests } from './request.js';
 
@@ -14,6 +18,10 @@ export const MOUNT_REQUESTS: Requests = new Map<number, Request>([
   ...fileRequests,
   ...extendedRequests,
   ...lockRequests,
+  ...settingRequests,
+  ...toolRequests,
+  ...metaRequests,
+  ...classRequests,
 ]);
 
 /** Messages on connections of tools. */
