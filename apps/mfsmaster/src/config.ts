@@ -35,6 +35,8 @@ export interface MasterConfig {
   readonly allowLoopback: boolean;
   /** `-a`: the best image and all changelogs of the data folder instead of metadata.mfs alone. */
   readonly restore: boolean;
+  /** `-i`: with `-a`, goes on with what is good where errors would be refused. */
+  readonly ignoreErrors: boolean;
   /** Values as ANTOAN_GET_CONFIG tells them. */
   readonly texts: Readonly<Record<string, string>>;
 }
@@ -185,6 +187,7 @@ export const masterConfig: ConfigDefinition<MasterConfig> = defineConfig(
       inodeReuseDelayS: keys.INODE_REUSE_DELAY,
       allowLoopback: keys.ALLOW_LOOPBACK_CHUNKSERVERS,
       restore: false,
+      ignoreErrors: false,
       texts: raw,
     };
   },

@@ -6,3 +6,4 @@
 export { masterConfig, type MasterConfig } from './config.js';
 export type { MasterContext, MasterService, StartMasterService } from './context.js';
 export { startMaster, type RunningMaster } from './master.js';
+export { restoreFolder } from './restore.js';

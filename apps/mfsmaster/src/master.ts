@@ -1,5 +1,5 @@
 /** The master as a whole: metadata, changelog, services; started, reloaded and stopped together. */
-import { Metadata, type MetadataStore } from '@wapiti-fs/metadata';
+import { Metadata, type MetadataStore, needsEdgeRenumbering } from '@wapiti-fs/metadata';
 import type { Logger, RunningRole, Services, StartRole, Timer } from '@wapiti-fs/runtime';
 
 import { ChunkserverService } from './chunkservers/index.js';
@@ -10,6 +10,7 @@ import type { MasterContext, MasterService } from './context.js';
 import type { ParsedExports } from './exports.js';
 import { loadExports } from './exports-file.js';
 import { EXTRA_SERVICES } from './extensions.js';
+import { registerMetrics } from './metrics.js';
 import { Changelog } from './storage/changelog.js';
 import { ChangelogFeed } from './storage/changelog-feed.js';
 import { DataFolder, DataFolderError, loadImage, restore, settleNames } from './storage/data-folder.js';
@@ -17,6 +18,7 @@ import { ImageSaver } from './storage/image-saver.js';
 import { Turn } from './turn.js';
 
 const HOUR_S = 3600;
+const LAST_EDGE_ID = 0x7ffffffffffffffen;
 /** How often writing is tried again on a full disk. */
 const RETRY_MS = 1000;
 
@@ -36,7 +38,8 @@ class Master implements RunningMaster {
   private readonly store: MetadataStore;
   private exports: ParsedExports;
   private readonly extras: MasterService[] = [];
-  private readonly timers: Timer[] = [];
+  private retryTimer: Timer | undefined;
+  private hourTimer: Timer | undefined;
   private end: (error: Error | undefined) => void = () => undefined;
   readonly ended = new Promise<Error | undefined>((resolve) => (this.end = resolve));
 
@@ -50,7 +53,9 @@ class Master implements RunningMaster {
     const nowS = (): number => Math.floor(clock.nowMs() / 1000);
     const folder = new DataFolder(config.dataPath);
     const startedMs = clock.monotonicMs();
-    this.store = config.restore ? restore(folder, log, nowS()) : loadImage(folder, log, nowS());
+    this.store = config.restore
+      ? restore(folder, log, clock, config.ignoreErrors).store
+      : loadImage(folder, log, nowS());
     log.notice(`metadata loaded in ${((clock.monotonicMs() - startedMs) / 1000).toFixed(3)} s`, {
       version: this.store.version,
       inodes: this.store.stats.of(1).inodes + 1,
@@ -103,9 +108,12 @@ class Master implements RunningMaster {
     this.firstChanges(random.bytes(4).readUInt32BE(0));
   }
 
-  /** A new file system gets its identity (spec 06 §8 step 5). */
+  /** Names get numbers in order, if need be; a new file system gets its identity (spec 06 §8 step 5). */
   private firstChanges(randomPart: number): void {
     const { metadata, nowS, turn } = this.context;
+    if (needsEdgeRenumbering(this.store)) {
+      metadata.commit({ op: 'RENUMERATEEDGES', ts: nowS(), nextEdgeId: renumberedEdgeId(this.store) });
+    }
     if (this.store.metaid === 0n) {
       const metaid = (BigInt(nowS()) << 32n) | BigInt(randomPart);
       metadata.commit({ op: 'SETMETAID', ts: nowS(), metaid });
@@ -121,8 +129,9 @@ class Master implements RunningMaster {
     for (const startExtra of EXTRA_SERVICES) this.extras.push(await startExtra(this.context));
     await chunkservers.start();
     await clients.start();
+    registerMetrics(this.context);
     const { clock } = services;
-    this.timers.push(clock.every(RETRY_MS, () => this.retry()));
+    this.retryTimer = clock.every(RETRY_MS, () => this.retry());
     this.scheduleHour();
   }
 
@@ -135,15 +144,17 @@ class Master implements RunningMaster {
   private scheduleHour(): void {
     const { clock } = this.context.services;
     const untilMs = HOUR_S * 1000 - (clock.nowMs() % (HOUR_S * 1000));
-    this.timers.push(clock.after(untilMs, () => this.hourly()));
+    this.hourTimer = clock.after(untilMs, () => this.hourly());
   }
 
   private hourly(): void {
-    const { nowS, images } = this.context;
+    const { nowS, images, turn } = this.context;
     this.scheduleHour();
     // changelogs that no image holds yet must not be pushed out
     if (!images.failing) this.rotate();
-    if (Math.round(nowS() / HOUR_S) % this.config.saveEveryHours === 0) this.save();
+    if (Math.round(nowS() / HOUR_S) % this.config.saveEveryHours !== 0) return;
+    turn.flush();
+    if (!turn.blocked) void images.save();
   }
 
   private rotate(): void {
@@ -151,12 +162,6 @@ class Master implements RunningMaster {
     turn.flush();
     if (turn.blocked) return;
     if (changelog.rotate()) feed.rotate();
-  }
-
-  private save(): boolean {
-    const { turn, images } = this.context;
-    turn.flush();
-    return !turn.blocked && images.save();
   }
 
   async reload(config: MasterConfig): Promise<void> {
@@ -179,12 +184,13 @@ class Master implements RunningMaster {
 
   async stop(): Promise<void> {
     const { turn, clients, chunkservers, changelog, images } = this.context;
-    for (const timer of this.timers) timer.cancel();
+    this.retryTimer?.cancel();
+    this.hourTimer?.cancel();
     await turn.settled();
     await clients.stop();
     await chunkservers.stop();
-    const saved = this.save();
     await turn.settled();
+    const saved = !turn.blocked && (await images.saveInForeground());
     for (const extra of this.extras.reverse()) await extra.stop();
     changelog.close();
     this.end(undefined);
@@ -225,6 +231,14 @@ const metadataOptions = ({ maxHardLinks, inodeReuseDelayS, atimeMode }: MasterCo
   inodeReuseDelayS,
   atimeMode,
 });
+
+/** The number that the next name gets after all were renumbered (spec 08 §6.1). */
+function renumberedEdgeId({ nodes, edges }: MetadataStore): bigint {
+  let children = 0;
+  for (const inode of nodes.inodes())
+    if (nodes.isDirectory(inode)) for (const edge of edges.childEdges(inode)) if (edge !== 0) children++;
+  return LAST_EDGE_ID - BigInt(children);
+}
 
 function chunkserverOptions(config: MasterConfig) {
   return {

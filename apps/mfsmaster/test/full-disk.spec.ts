@@ -83,7 +83,7 @@ describe('full disk', () => {
     const mount = await master.mounted();
     for (let i = 0; i < 200; i++) await mount.create(`${'y'.repeat(200)}-${i}`);
     fill();
-    expect(master.role.context.images.save()).toBe(false);
+    expect(await master.role.context.images.save()).toBe(false);
     expect(master.log.lines.join('\n')).toMatch(/metadata not stored: .*no space left/i);
     expect(readFileSync(join(folder, 'metadata.mfs.back'), 'latin1')).toBe('MFSM NEW');
     await expect(master.role.stop()).rejects.toThrow(/the next start needs option '-a'/);

@@ -127,13 +127,9 @@ export class Mount extends Peer {
   }
 
   /** Sends a request and waits for its answer. */
-  async ask<Q extends { msgid: number }, A>(
-    request: Message<Q>,
-    value: Omit<Q, 'msgid'>,
-    answer: Message<A>,
-  ): Promise<A> {
+  async ask<Q, A>(request: Message<Q>, value: Omit<Q, 'msgid'>, answer: Message<A>): Promise<A> {
     const msgid = ++this.msgid;
-    this.send(request.encode({ ...value, msgid } as Q));
+    this.send(request.encode({ ...value, msgid } as Q)); // every request has a msgid
     for (;;) {
       const got = await this.nextOf(answer);
       if ((got as { msgid?: number }).msgid === msgid) return got;

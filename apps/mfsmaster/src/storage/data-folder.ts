@@ -13,6 +13,7 @@ import {
   statSync,
   unlinkSync,
 } from 'node:fs';
+import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 import {
@@ -25,8 +26,9 @@ import {
   readImageHeader,
   restoreMetadata,
   type RestoreFiles,
+  type RestoreReport,
 } from '@wapiti-fs/metadata';
-import type { Logger, Random } from '@wapiti-fs/runtime';
+import type { Clock, Logger, Random } from '@wapiti-fs/runtime';
 
 export const IMAGE = 'metadata.mfs';
 export const IMAGE_BACK = 'metadata.mfs.back';
@@ -147,15 +149,52 @@ function refuseNewerBackup(folder: DataFolder, current: ImageHeader): void {
   );
 }
 
-/** Metadata from the best image and all changelogs of the folder (`-a`). @throws RestoreError, ImageError */
-export function restore(folder: DataFolder, log: Logger, now: number): MetadataStore {
-  const { store, report } = restoreMetadata(folder, (line) => log.notice(line), { now });
+/** Where the reference stores an image when it cannot in its folder (spec 06 §7.3). */
+const EMERGENCY_FOLDERS = [
+  '/',
+  '/tmp',
+  '/var',
+  '/usr',
+  '/usr/share',
+  '/usr/local',
+  '/usr/local/var',
+  '/usr/local/share',
+];
+const EMERGENCY_IMAGE = 'metadata.mfs.emergency';
+const PROGRESS_MS = 2000;
+
+/**
+ * Metadata from the best image and all changelogs of the folder (`-a`).
+ * @param ignoreErrors `-i`: the best state that can be had where it would be refused
+ * @throws RestoreError, ImageError
+ */
+export function restore(
+  folder: DataFolder,
+  log: Logger,
+  clock: Clock,
+  ignoreErrors: boolean,
+): { store: MetadataStore; report: RestoreReport } {
+  let toldMs = clock.monotonicMs();
+  const progress = (first: number, current: number, last: number): void => {
+    if (clock.monotonicMs() - toldMs < PROGRESS_MS) return;
+    toldMs = clock.monotonicMs();
+    const percent = last > first ? Math.floor(((current - first) * 100) / (last - first)) : 100;
+    log.notice(`progress: current change: ${current} (first: ${first} - last: ${last} - ${percent}%)`);
+  };
+  const emergency = [homedir(), ...EMERGENCY_FOLDERS].map((one) => join(one, EMERGENCY_IMAGE));
+  const restored = restoreMetadata(folder, (line) => log.notice(line), {
+    now: Math.floor(clock.nowMs() / 1000),
+    otherImages: emergency.filter((path) => existsSync(path)),
+    ignoreErrors,
+    progress,
+  });
+  const { report } = restored;
   log.notice(
     `metadata restored: ${report.applied} changes applied to ${report.image} (version ${report.imageVersion}), ` +
       `version ${report.version}`,
   );
   cutTornLine(folder, log);
-  return store;
+  return restored;
 }
 
 /** Names after the start (spec 06 §8 step 4, §9.6): a running or killed master has no metadata.mfs. */

@@ -1,7 +1,8 @@
 /** Storing the image: beside the old one, synced, then renamed over it (spec 06 §7). */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 
-import { type MetadataStore, writeImage } from '@wapiti-fs/metadata';
+import { type MetadataStore, takeSnapshot, writeImage } from '@wapiti-fs/metadata';
 import type { Clock, Logger } from '@wapiti-fs/runtime';
 
 import { type DataFolder, IMAGE, IMAGE_BACK, IMAGE_TEMPORARY } from './data-folder.js';
@@ -17,6 +18,7 @@ export interface SaveResult {
 
 export class ImageSaver {
   result: SaveResult = { storedS: 0, durationMs: 0, status: 0 };
+  private running: Promise<boolean> | undefined;
 
   constructor(
     private readonly folder: DataFolder,
@@ -37,38 +39,59 @@ export class ImageSaver {
   }
 
   /**
-   * Stores the image as metadata.mfs.back. All records up to its version must have been written before.
+   * Stores the metadata of this moment as metadata.mfs.back while serving goes on; a save that runs is waited for instead. All records
+   * up to here must have been written before.
    * @returns false when it could not be stored; what was there stays
    */
-  save(): boolean {
+  save(): Promise<boolean> {
+    this.running ??= this.saveSnapshot().finally(() => (this.running = undefined));
+    return this.running;
+  }
+
+  /** The same at once and to the end, for the stop of the master. */
+  async saveInForeground(): Promise<boolean> {
+    await this.running;
     const startedMs = this.clock.monotonicMs();
-    const nowS = Math.floor(this.clock.nowMs() / 1000);
+    const nowS = this.nowS();
     try {
       this.write(nowS);
-      this.shift();
-      this.folder.rename(IMAGE_TEMPORARY, IMAGE_BACK);
-      this.folder.remove(IMAGE);
-      this.folder.sync();
+      this.install();
     } catch (error) {
-      this.result = { ...this.result, status: 1 };
-      this.log.error(
-        `metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`,
-      );
-      this.discard();
-      return false;
+      return this.failed(error);
     }
-    const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
-    this.result = { storedS: nowS, durationMs, status: 0 };
-    this.log.notice(`store process has finished - store time: ${(durationMs / 1000).toFixed(3)}`, {
-      version: this.store.version,
-    });
-    return true;
+    return this.stored(nowS, startedMs, this.store.version, 2);
   }
 
   /** The end of an orderly stop: the image gets the name of one that needs no changelogs. */
   finish(): void {
     this.folder.rename(IMAGE_BACK, IMAGE);
     this.folder.sync();
+  }
+
+  private nowS(): number {
+    return Math.floor(this.clock.nowMs() / 1000);
+  }
+
+  private async saveSnapshot(): Promise<boolean> {
+    const startedMs = this.clock.monotonicMs();
+    const nowS = this.nowS();
+    const snapshot = takeSnapshot(this.store);
+    try {
+      const file = await open(this.folder.file(IMAGE_TEMPORARY), 'w', 0o666);
+      try {
+        // other work gets its turn at every write
+        for (const piece of snapshot.write(nowS)) await file.write(piece);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      this.install();
+    } catch (error) {
+      return this.failed(error);
+    } finally {
+      snapshot.release();
+    }
+    return this.stored(nowS, startedMs, snapshot.version, 0);
   }
 
   private write(nowS: number): void {
@@ -82,18 +105,31 @@ export class ImageSaver {
     }
   }
 
-  /** metadata.mfs.back becomes .back.1 and so on. */
-  private shift(): void {
+  /** metadata.mfs.back becomes .back.1 and so on; the new image takes its place. */
+  private install(): void {
     const name = (number: number): string => (number === 0 ? IMAGE_BACK : `${IMAGE_BACK}.${number}`);
     for (let i = this.keepPrevious; i > 0; i--)
       if (this.folder.exists(name(i - 1))) this.folder.rename(name(i - 1), name(i));
+    this.folder.rename(IMAGE_TEMPORARY, IMAGE_BACK);
+    this.folder.remove(IMAGE);
+    this.folder.sync();
   }
 
-  private discard(): void {
+  private stored(storedS: number, startedMs: number, version: number, status: number): true {
+    const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
+    this.result = { storedS, durationMs, status };
+    this.log.notice(`store process has finished - store time: ${(durationMs / 1000).toFixed(3)}`, { version });
+    return true;
+  }
+
+  private failed(error: unknown): false {
+    this.result = { ...this.result, status: 1 };
+    this.log.error(`metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`);
     try {
       this.folder.remove(IMAGE_TEMPORARY);
     } catch {
       // the next attempt writes over it
     }
+    return false;
   }
 }
