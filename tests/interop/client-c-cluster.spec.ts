@@ -103,7 +103,7 @@ describe('our client library in a C cluster', () => {
     expect((await wapiti(['put', '/etc', '/'], 1)).stderr).toContain('copied with -r only');
     expect((await wapiti(['ls', '--password', 'wrong'], 1)).stderr).toContain('Incorrect password');
     expect((await wapiti(['ls', '-H', '10.1.1.77', '--timeout', '1'], 1)).stderr).toContain(
-      'no master at 10.1.1.77 within 1000 ms',
+      'no master at 10.1.1.77:9421 within 1000 ms',
     );
   });
 

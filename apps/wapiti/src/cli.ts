@@ -2,6 +2,7 @@ import { VERSION_STRING } from '@wapiti-fs/protocol';
 import { Command, CommanderError } from 'commander';
 
 import { copy, type CopyOptions } from './commands/copy.js';
+import { type DevCliOptions, runDev } from './commands/dev.js';
 import { df, type ListOptions, ls, type MakeOptions, mkdir, rm, type RemoveOptions, stat } from './commands/names.js';
 import { type RemoteOptions, withRemoteOptions } from './remote.js';
 import { EXIT, type Terminal, UsageError } from './terminal.js';
@@ -86,5 +87,14 @@ function commands(terminal: Terminal, exit: (code: number) => void): Command {
     exit(await stat(paths, options, terminal)),
   );
   remote('df', 'show space').action(async (options: RemoteOptions) => exit(await df(options, terminal)));
+
+  program
+    .command('dev')
+    .description('run a whole cluster (master, chunkservers, metalogger) in this process, on loopback, without root')
+    .option('--data <directory>', 'keep the data here (default: a temporary folder, removed at the end)')
+    .option('--chunkservers <number>', 'how many chunkservers', '2')
+    .option('--port-base <port>', 'first of the ports to use', '19419')
+    .option('-v, --verbose', 'log at level debug')
+    .action(async (options: DevCliOptions) => exit(await runDev(options, terminal)));
   return program;
 }

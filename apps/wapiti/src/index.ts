@@ -3,4 +3,5 @@
  *
  * @packageDocumentation
  */
+export { startDevCluster, type DevCluster, type DevOptions } from './dev.js';
 export { runCli } from './cli.js';

@@ -27,6 +27,7 @@ import type { Timer } from '@wapiti-fs/runtime';
 import { MfsError } from '../errors.js';
 import { Dialer, Wire } from './dialer.js';
 import {
+  DEFAULT_PORT,
   DEFAULT_START_LIMIT_MS,
   IDLE_TIMEOUT_MS,
   NOP_AFTER_MS,
@@ -160,11 +161,14 @@ export class MasterSession {
         reject: fail,
         timer: clock.after(limitMs, () =>
           fail(
-            new MfsError(`no master at ${this.options.host} within ${limitMs} ms`, {
-              code: 'ETIMEDOUT',
-              operation: 'connect',
-              cause: this.lastError,
-            }),
+            new MfsError(
+              `no master at ${this.options.host}:${this.options.port ?? DEFAULT_PORT} within ${limitMs} ms`,
+              {
+                code: 'ETIMEDOUT',
+                operation: 'connect',
+                cause: this.lastError,
+              },
+            ),
           ),
         ),
       };
