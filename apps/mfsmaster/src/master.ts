@@ -28,7 +28,13 @@ export interface RunningMaster extends RunningRole<MasterConfig> {
 
 export const startMaster: StartRole<MasterConfig, RunningMaster> = async (config, services) => {
   const master = new Master(config, services);
-  await master.start();
+  try {
+    await master.start();
+  } catch (error) {
+    // Ports already open are given back, and metadata.mfs gets its name again.
+    await master.stop().catch(() => undefined);
+    throw error;
+  }
   return master;
 };
 
