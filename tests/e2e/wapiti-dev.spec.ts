@@ -109,9 +109,9 @@ describe('wapiti dev', () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, 'wapiti: --chunkservers 0: a number from 1 to 64 is needed\n']);
     const server = createServer();
     await new Promise<void>((listening) => server.listen(base + 2, '127.0.0.1', listening));
-    const taken = await run(process.execPath, [WAPITI, 'dev', '--port-base', String(base)], { check: false });
+    cluster = background('wapiti dev', process.execPath, [WAPITI, 'dev', '--port-base', String(base)]);
+    expect(await cluster.waitExit()).toBe(1);
+    expect(cluster.output).toContain(`listen on 127.0.0.1:${base + 2}`);
     await new Promise((closed) => server.close(closed));
-    expect(taken.code).toBe(1);
-    expect(taken.stderr).toContain(`listen on 127.0.0.1:${base + 2}`);
   });
 });
