@@ -74,6 +74,18 @@ describe('wapiti dev', () => {
     expect(await wapiti('ls', '/tree')).toBe('large\n');
   });
 
+  it('runs the example of the library', async () => {
+    const readme = readFileSync(resolve(__dirname, '../../packages/client/README.md'), 'utf8');
+    const example = /```js\n(.*?)```/s.exec(readme)?.[1] as string;
+    const { stdout } = await run(
+      'env',
+      [`WAPITI_MASTER=127.0.0.1:${base + 2}`, process.execPath, '--input-type=module', '--eval', example],
+      { cwd: resolve(__dirname, '..') },
+    );
+    expect(stdout).toBe('hello\nworld\n\n2026 true\n');
+    expect(await wapiti('ls')).toBe('tree\n');
+  });
+
   it('ends in order at Ctrl-C and keeps what --data says', async () => {
     cluster?.signal('SIGINT');
     expect(await cluster?.waitExit()).toBe(0);

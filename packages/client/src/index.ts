@@ -1,5 +1,16 @@
 /**
- * Wapiti client library: session, read and write engines, an fs/promises-like API.
+ * A MooseFS 3 file system from Node, without a mount: the operations of `node:fs/promises` on top of a session with the master and
+ * engines that read from and write to chunkservers. While the master is away, operations wait.
+ *
+ * @example
+ * ```ts
+ * import { WapitiFs } from '@wapiti-fs/client';
+ * const fs = await WapitiFs.connect({ master: '127.0.0.1:19421' }); // as started by `wapiti dev`
+ * await fs.writeFile('/hello', 'world');
+ * console.log(await fs.readFile('/hello', 'utf8'));
+ * for await (const entry of fs.opendir('/')) console.log(entry.name, entry.isDirectory());
+ * await fs.close();
+ * ```
  *
  * @packageDocumentation
  */
