@@ -1,4 +1,4 @@
-/** The read and write engines of our client on a wholly C cluster, checked by a C mount, and what the C mount writes read by ours. */
+/** The read and write engines of our client on a C cluster and on ours, checked by a C mount, and what the C mount writes read by ours. */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const HOSTS = { m1: '10.1.1.105', a: '10.1.1.1', b: '10.1.1.2', cl: '10.1.1.111'
 const MIB = 1024 * 1024;
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
-describe('data path of our client with C daemons', () => {
+describe.each(['c', 'wapiti'] as const)('data path of our client, %s cluster, C mount', (implementation) => {
   let lab: Lab;
   let master: Daemon;
   let servers: Daemon[];
@@ -20,10 +20,10 @@ describe('data path of our client with C daemons', () => {
 
   beforeAll(async () => {
     lab = await Lab.create(HOSTS);
-    master = await lab.master('m1', { implementation: 'c', name: 'master' });
+    master = await lab.master('m1', { implementation, name: 'master' });
     servers = [
-      await lab.chunkserver('a', lab.address('m1'), { implementation: 'c', name: 'a' }),
-      await lab.chunkserver('b', lab.address('m1'), { implementation: 'c', name: 'b' }),
+      await lab.chunkserver('a', lab.address('m1'), { implementation, name: 'a' }),
+      await lab.chunkserver('b', lab.address('m1'), { implementation, name: 'b' }),
     ];
     await lab.waitChunkservers(lab.address('m1'), 2);
     ({ dir } = await lab.mount('cl', lab.address('m1'), { implementation: 'c' }));
@@ -103,11 +103,9 @@ describe('data path of our client with C daemons', () => {
     await eventually('data on disk', async () => seen('survivor').length > 0 || undefined);
     await servers[1]?.process.kill();
     await master.process.kill();
-    const restored = await lab.on('m1', '/usr/sbin/mfsmaster', ['-a', '-c', master.configFile, 'start'], {
-      check: false,
-    });
-    expect(restored.stderr).toContain('initialized properly');
-    await lab.chunkserver('b', lab.address('m1'), { implementation: 'c', name: 'b', keepData: true });
+    const options = { implementation, name: 'master', keepData: true, options: ['-a'] };
+    master = await lab.master('m1', options);
+    servers[1] = await lab.chunkserver('b', lab.address('m1'), { implementation, name: 'b', keepData: true });
     await written;
     await driver.do('close', 'survivor');
     expect(sha256(seen('survivor'))).toBe(sha256(contents(9, size)));
