@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 
 import { binary, type Daemon, Lab } from '../harness/lab.js';
-import { eventually } from '../harness/processes.js';
+import { type Background, eventually } from '../harness/processes.js';
 
 const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.104', m3: '10.1.1.106', c1: '10.1.1.116', cl: '10.1.1.111' };
 
@@ -203,19 +203,20 @@ describe('metaloggers at our master', () => {
   let theirs: Daemon;
   let ours: Daemon;
   let chunkserver: Daemon;
-  let dir: string;
+  let mount: { dir: string; process: Background };
   const acknowledged: string[] = [];
 
   /** Starts a C master on what a metalogger holds, and shows the tree. */
   const treeOf = async (name: string, options: readonly string[]): Promise<Map<string, string>> => {
     const second = await lab.master('m4', { implementation: 'c', name, keepData: true, options });
     expect(second.process.output).not.toMatch(/hole|mismatch|error applying/);
-    await lab.chunkserver('c1', HOSTS_OF_OURS.m4, { implementation: 'c', name: 'cs', keepData: true });
+    chunkserver = await lab.chunkserver('c1', HOSTS_OF_OURS.m4, { implementation: 'c', name: 'cs', keepData: true });
     await lab.waitChunkservers(HOSTS_OF_OURS.m4, 1);
     const other = await lab.mount('cl', HOSTS_OF_OURS.m4, { implementation: 'c' });
     const found = tree(other.dir);
     await lab.unmount(other.dir);
     await other.process.waitExit();
+    await chunkserver.process.stop();
     await second.process.stop();
     return found;
   };
@@ -227,7 +228,7 @@ describe('metaloggers at our master', () => {
     theirs = await lab.metalogger('m2', HOSTS_OF_OURS.m1, { implementation: 'c', name: 'theirs' });
     ours = await lab.metalogger('m3', HOSTS_OF_OURS.m1, { name: 'ours' });
     await lab.waitChunkservers(HOSTS_OF_OURS.m1, 1);
-    ({ dir } = await lab.mount('cl', HOSTS_OF_OURS.m1, { implementation: 'c' }));
+    mount = await lab.mount('cl', HOSTS_OF_OURS.m1, { implementation: 'c' });
   });
 
   afterAll(async () => {
@@ -235,6 +236,7 @@ describe('metaloggers at our master', () => {
   }, 120_000);
 
   it('write down the same as the master, and are listed', async () => {
+    const { dir } = mount;
     mkdirSync(join(dir, 'd'));
     for (let i = 0; i < 20; i++) writeFileSync(join(dir, `d/file ${i}`), `content ${i}`);
     await lab.on('cl', 'mv', [join(dir, 'd/file 0'), join(dir, 'd/moved')]);
@@ -251,7 +253,7 @@ describe('metaloggers at our master', () => {
 
   it('hold everything that was acknowledged when the master is killed under load', async () => {
     const script = 'i=0; while mkdir "$1/k$i" && echo "made k$i"; do i=$((i+1)); done';
-    const writer = lab.start('cl', 'writer', 'sh', ['-c', script, 'sh', dir]);
+    const writer = lab.start('cl', 'writer', 'sh', ['-c', script, 'sh', mount.dir]);
     await writer.waitFor(/made k300\n/);
     master.process.signal('SIGKILL');
     await master.process.waitExit();
@@ -259,6 +261,9 @@ describe('metaloggers at our master', () => {
     await ours.process.waitFor(/connection was reset by Master|connection lost/);
     acknowledged.push(...[...writer.output.matchAll(/made (k\d+)\n/g)].map((match) => match[1] as string));
     expect(acknowledged.length).toBeGreaterThan(300);
+    await mount.process.kill();
+    await writer.waitExit();
+    await lab.unmount(mount.dir);
     await theirs.process.stop();
     await ours.process.stop();
     await chunkserver.process.stop();

@@ -181,7 +181,10 @@ export class MetaloggerConnection {
       this.next = next;
       this.connection.send(frames);
     }
-    if (this.next < this.history.nextVersion) this.stream = 'catching-up';
+    if (this.next === this.history.nextVersion) return;
+    this.stream = 'catching-up';
+    // What the kernel took at once brings no event.
+    if (this.connection.queuedBytes === 0) setImmediate(() => this.drain());
   }
 
   private drain(): void {
