@@ -1,66 +1,72 @@
-/** Order of nodes and chunks in images: that of the reference's hash tables (spec 07 §3.14). */
+/**
+ * Order of nodes and chunks in images. Any order is legal; up to a million records it is that of the reference's hash tables
+ * (spec 07 §3.14), beyond that ascending numbers: reading memory in hash order costs a cache miss for each field of each record,
+ * here and when the image is loaded again.
+ */
 import { hash32 } from '../store/hash.js';
 
-const TABLE_MASK = 2 ** 24 - 1;
-const PART_BITS = 12;
-const PARTS = 1 << PART_BITS;
-const PART_MASK = PARTS - 1;
-const NUMBER_LIMIT = 2 ** 32;
+const HASH_ORDER_LIMIT = 1 << 20;
+const TABLE_SIZE = 2 ** 24;
+const PARTS = 4096;
 /** Numbers looked at between two pauses. */
 const STEP = 1 << 16;
 
-/** Yielded by {@link inHashOrder} where its user may do something else before going on. */
+/** Yielded where the user of an iteration may do something else before going on. */
 export const PAUSE = 0;
 
 /**
- * Numbers (never 0, up to 2^32-1) in ascending hash of their key; the higher key first where hashes meet. A pause is yielded every
- * while, so that no step of the iteration takes long however many numbers there are.
+ * The numbers (never 0, up to 2^32-1) of records in the order of an image. A pause is yielded every while, so that no step of the
+ * iteration takes long however many there are.
  * @param numbers called twice; must give the same numbers
+ * @param key of a record: inode or chunk id; unique
+ * @param keyLimit above all keys
  */
-export function* inHashOrder(
+export function imageOrder(
   numbers: () => Iterable<number>,
   count: number,
   key: (number: number) => number,
+  keyLimit: number,
 ): Generator<number> {
-  const starts = new Uint32Array(PARTS + 1);
+  if (count > HASH_ORDER_LIMIT) return inOrder(numbers, count, key, keyLimit, key);
+  return inOrder(numbers, count, (number) => hash32(key(number)) % TABLE_SIZE, TABLE_SIZE, key);
+}
+
+/** Numbers in ascending rank (below `rankLimit`), and in descending key where ranks are equal. */
+export function* inOrder(
+  numbers: () => Iterable<number>,
+  count: number,
+  rank: (number: number) => number,
+  rankLimit: number,
+  key: (number: number) => number,
+): Generator<number> {
+  const width = Math.ceil(rankLimit / PARTS);
+  const partOf = (number: number): number => Math.min(PARTS - 1, Math.floor(rank(number) / width));
+  const next = new Uint32Array(PARTS);
   let seen = 0;
   for (const number of numbers()) {
-    const part = (hash32(key(number)) & TABLE_MASK) >>> PART_BITS;
-    starts[part + 1] = (starts[part + 1] ?? 0) + 1;
+    const part = partOf(number);
+    next[part] = (next[part] ?? 0) + 1;
     if (++seen % STEP === 0) yield PAUSE;
   }
-  for (let part = 0; part < PARTS; part++) starts[part + 1] = (starts[part + 1] ?? 0) + (starts[part] ?? 0);
+  // From the sizes of the parts to their starts.
+  let start = 0;
+  for (let part = 0; part < PARTS; part++) {
+    const size = next[part] ?? 0;
+    next[part] = start;
+    start += size;
+  }
   const placed = new Uint32Array(count);
-  const next = starts.slice();
   for (const number of numbers()) {
-    const part = (hash32(key(number)) & TABLE_MASK) >>> PART_BITS;
+    const part = partOf(number);
     const at = next[part] ?? 0;
     placed[at] = number;
     next[part] = at + 1;
     if (++seen % STEP === 0) yield PAUSE;
   }
+  let from = 0;
   for (let part = 0; part < PARTS; part++) {
-    const from = starts[part] ?? 0;
-    const sorted = new Float64Array((starts[part + 1] ?? 0) - from);
-    for (let i = 0; i < sorted.length; i++) {
-      const number = placed[from + i] ?? 0;
-      sorted[i] = (hash32(key(number)) & PART_MASK) * NUMBER_LIMIT + (NUMBER_LIMIT - 1 - number);
-    }
-    sorted.sort();
-    yield* decode(sorted, key);
-  }
-}
-
-function* decode(sorted: Float64Array, key: (number: number) => number): Generator<number> {
-  const numberOf = (value: number): number => NUMBER_LIMIT - 1 - (value % NUMBER_LIMIT);
-  const hashOf = (value: number): number => Math.floor(value / NUMBER_LIMIT);
-  for (let i = 0; i < sorted.length; i++) {
-    const value = sorted[i] ?? 0;
-    const hash = hashOf(value);
-    let end = i + 1;
-    while (end < sorted.length && hashOf(sorted[end] ?? 0) === hash) end++;
-    if (end === i + 1) yield numberOf(value);
-    else yield* [...sorted.subarray(i, end)].map(numberOf).sort((a, b) => key(b) - key(a));
-    i = end - 1;
+    const end = next[part] ?? 0;
+    yield* [...placed.subarray(from, end)].sort((a, b) => rank(a) - rank(b) || key(b) - key(a));
+    from = end;
   }
 }

@@ -1,4 +1,4 @@
-/** Writer of images with the record order of the reference (spec 07 §3.14, §6). */
+/** Writer of images (spec 07 §3, §6). */
 import {
   MFS_ROOT_ID,
   SUSTAINED_BUCKETS,
@@ -13,7 +13,7 @@ import type { EdgeTable } from '../store/edges.js';
 import type { NodeTable } from '../store/nodes.js';
 import type { MetadataStore } from '../store/store.js';
 import { END_MARKER, type SectionName, SECTIONS, SIGNATURE } from './frame.js';
-import { inHashOrder, PAUSE } from './order.js';
+import { imageOrder, PAUSE } from './order.js';
 import { writeTables } from './write-tables.js';
 
 /** A piece is handed out when it has grown to this size. */
@@ -100,11 +100,13 @@ function* nodesSection({ nodes }: ImageSource): Generator<Buffer> {
   const out = new Output();
   out.writer.u32(nodes.maxInode);
   out.writer.u32(nodes.count);
-  for (const inode of inHashOrder(
+  const order = imageOrder(
     () => nodes.inodes(),
     nodes.count,
-    (n) => n,
-  )) {
+    (inode) => inode,
+    nodes.maxInode + 1,
+  );
+  for (const inode of order) {
     if (inode === PAUSE) yield NOTHING;
     else writeNode(nodes, inode, out.writer);
     if (out.full) yield out.take();
@@ -151,11 +153,13 @@ function* chunksSection({ chunks }: ImageSource, now: number): Generator<Buffer>
   yield sectionHead('CHNK', 8 + chunks.count * CHUNK_BYTES + CHUNK_BYTES);
   const out = new Output();
   out.writer.u64n(chunks.nextChunkId);
-  for (const slot of inHashOrder(
+  const order = imageOrder(
     () => chunks.entries(),
     chunks.count,
-    (s) => chunks.id(s),
-  )) {
+    (slot) => chunks.id(slot),
+    chunks.nextChunkId,
+  );
+  for (const slot of order) {
     if (slot === PAUSE) {
       yield NOTHING;
       continue;
