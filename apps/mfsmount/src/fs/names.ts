@@ -34,7 +34,7 @@ export class Names {
     try {
       const { inode, attributes, chunkZero } = await context.client.lookup(context.who(caller), parent, asked);
       context.counters.add('lookup.master.positive');
-      if (chunkZero !== undefined) context.data.find(inode)?.offerLocation(0, chunkZero);
+      if (chunkZero !== undefined) context.data.offerLocation(inode, 0, chunkZero);
       return context.entry(inode, attributes);
     } catch (error) {
       const isAbsent = hasCode(error, 'ENOENT');

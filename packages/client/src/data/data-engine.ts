@@ -2,10 +2,11 @@ import { MFSBLOCKSIZE } from '@wapiti-fs/protocol';
 import type { Services, Timer } from '@wapiti-fs/runtime';
 
 import { BlockPool } from './chunk-blocks.js';
-import type { ChunkMaster } from './chunk-master.js';
+import type { ChunkLocation, ChunkMaster } from './chunk-master.js';
 import type { ChunkChange, DataEngine, DataOptions, InodeData } from './data.js';
 import { type EngineParts, ReadMemory } from './engine-parts.js';
 import { FileData } from './file-data.js';
+import { Offers } from './offers.js';
 import { ServerConnections } from './server-connections.js';
 import { Budget, Pauses } from './waiting.js';
 
@@ -35,6 +36,7 @@ export function createDataEngine(
 
 class Engine implements DataEngine {
   private readonly files = new Map<number, FileData>();
+  private readonly offers = new Offers();
   private readonly parts: EngineParts;
   private readonly sweeper: Timer;
 
@@ -75,6 +77,8 @@ class Engine implements DataEngine {
         this.files.delete(inode);
       });
       this.files.set(inode, file);
+      const offer = this.offers.take(inode, this.parts.clock.monotonicMs());
+      if (offer !== undefined) file.offered(offer.chunkIndex, offer.location);
     } else {
       file.setLength(length);
     }
@@ -86,7 +90,14 @@ class Engine implements DataEngine {
     return this.files.get(inode);
   }
 
+  offerLocation(inode: number, chunkIndex: number, location: ChunkLocation): void {
+    const file = this.files.get(inode);
+    if (file !== undefined) file.offered(chunkIndex, location);
+    else this.offers.put(inode, { chunkIndex, location, atMs: this.parts.clock.monotonicMs() });
+  }
+
   masterLost(): void {
+    this.offers.clear();
     for (const file of this.files.values()) file.locations.clear();
   }
 
@@ -100,6 +111,7 @@ class Engine implements DataEngine {
   }
 
   chunkChanged(change: ChunkChange): void {
+    this.offers.take(change.inode, 0);
     this.files.get(change.inode)?.changed(change);
   }
 

@@ -39,8 +39,6 @@ export interface InodeData {
   truncate(perform: () => Promise<number>): Promise<void>;
   /** Tells a length that came from the master (attributes, FLENG_HAS_CHANGED). Data under way here still count. */
   setLength(length: number): void;
-  /** Tells a location that came with another answer (chunk 0 with LOOKUP). */
-  offerLocation(chunkIndex: number, location: ChunkLocation): void;
   /** Forgets what was read ahead and all locations; data not yet written stay. */
   invalidate(): void;
   /** The handle counted by `DataEngine.open` is gone. The last one flushes; rejects as `flush`. */
@@ -53,6 +51,12 @@ export interface DataEngine {
   open(inode: number, length: number): InodeData;
   /** The data of an inode that has open handles. */
   find(inode: number): InodeData | undefined;
+
+  /**
+   * Tells a location that came with another answer (chunk 0 with LOOKUP): a read within the next second need not ask for it, also
+   * if the inode is opened only then.
+   */
+  offerLocation(inode: number, chunkIndex: number, location: ChunkLocation): void;
 
   // What the connection to the master reports:
   /** Connection lost: all locations are forgotten. */

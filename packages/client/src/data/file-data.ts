@@ -100,7 +100,8 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
     this.masterLength = length;
   }
 
-  offerLocation(chunkIndex: number, location: ChunkLocation): void {
+  /** A location from another answer than READ_CHUNK. */
+  offered(chunkIndex: number, location: ChunkLocation): void {
     if (this.locations.get(chunkIndex) === undefined) this.locations.set(chunkIndex, location);
   }
 

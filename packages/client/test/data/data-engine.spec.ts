@@ -237,6 +237,23 @@ describe('reading', () => {
     }
   });
 
+  test('a location that came with LOOKUP saves asking for it, for a second', async () => {
+    for (const [ageMs, asked] of [
+      [500, 0],
+      [1500, 1],
+    ] as const) {
+      const { cluster, contents } = await fileOf(pattern(1000));
+      const engine = cluster.engine();
+      const location = await cluster.until(cluster.readChunk(7, 0));
+      cluster.calls.length = 0;
+      engine.offerLocation(7, 0, location);
+      await cluster.clock.advanceAsync(ageMs);
+      const file = engine.open(7, contents.length);
+      expect(Buffer.concat(await cluster.until(file.read(0, 1000))).equals(contents)).toBe(true);
+      expect(cluster.calls).toHaveLength(asked);
+    }
+  });
+
   test('holes are zeros, the end is the length', async () => {
     const cluster = await FakeCluster.create();
     cluster.lengths.set(7, 1000);
