@@ -120,6 +120,7 @@ class Master implements RunningMaster {
     if (needsEdgeRenumbering(this.store)) {
       metadata.commit({ op: 'RENUMERATEEDGES', ts: nowS(), nextEdgeId: renumberedEdgeId(this.store) });
     }
+    this.unlockChunks();
     if (this.store.metaid === 0n) {
       const metaid = (BigInt(nowS()) << 32n) | BigInt(randomPart);
       metadata.commit({ op: 'SETMETAID', ts: nowS(), metaid });
@@ -127,6 +128,20 @@ class Master implements RunningMaster {
     }
     turn.flush();
     if (turn.blocked) throw new DataFolderError(`changelog.0.mfs cannot be written in ${this.config.dataPath}`);
+  }
+
+  /**
+   * Locks of writers of before: nobody knows whether a grant reached its client, and one that did not would keep the file locked for
+   * two minutes. A writer that goes on is safe without: the next grant raises the version, which makes it ask again.
+   */
+  private unlockChunks(): void {
+    const { metadata, nowS } = this.context;
+    const { chunks } = this.store;
+    const locked: number[] = [];
+    for (const slot of chunks.entries())
+      if (chunks.lockedTo(slot) >= nowS() && chunks.referenceCount(slot) > 0) locked.push(slot);
+    for (const slot of locked) metadata.commit({ op: 'UNLOCK', ts: nowS(), chunkId: chunks.id(slot) });
+    if (locked.length > 0) this.log.notice(`locks of ${locked.length} chunks from before the start are released`);
   }
 
   async start(): Promise<void> {

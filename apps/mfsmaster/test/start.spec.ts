@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { writeImage } from '@wapiti-fs/metadata';
+import { CLTOMA_FUSE_WRITE_CHUNK, MATOCL_FUSE_WRITE_CHUNK } from '@wapiti-fs/protocol';
 
 import { newFolder, TestMaster, type TestMasterOptions } from './peers.js';
 
@@ -89,6 +90,21 @@ describe('start of the master', () => {
       .split('\n')
       .map((line) => Number(line.split(':')[0]));
     expect(numbers).toEqual(numbers.map((_, i) => i + 1));
+  });
+
+  it('releases the locks of writers of before', async () => {
+    const master = await start();
+    for (const port of [9422, 9423]) await master.chunkserver(port);
+    const mount = await master.mounted();
+    const inode = await mount.create('file');
+    const write = { inode, chunkIndex: 0, flags: 4 };
+    expect(await mount.ask(CLTOMA_FUSE_WRITE_CHUNK, write, MATOCL_FUSE_WRITE_CHUNK)).toMatchObject({ chunkId: 1 });
+    const restored = await start({ folder: leftovers(master), restore: true });
+    for (const port of [9422, 9423]) await restored.chunkserver(port, [{ chunkId: 1, version: 1 }]);
+    const again = await restored.mounted();
+    const granted = await again.ask(CLTOMA_FUSE_WRITE_CHUNK, write, MATOCL_FUSE_WRITE_CHUNK);
+    // a newer version: the writer of before cannot go on beside this one
+    expect(granted).toMatchObject({ variant: 'ok', chunkId: 1, version: 2 });
   });
 
   it('cuts and reports a torn last line', async () => {
