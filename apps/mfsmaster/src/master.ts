@@ -69,14 +69,13 @@ class Master implements RunningMaster {
     });
     settleNames(folder, config.restore, random);
 
-    const changelog = new Changelog(config.dataPath, log, {
-      backLogs: config.backLogs,
-      sync: config.changelogSaveMode === 2,
-    });
+    const rules = { backLogs: config.backLogs, sync: config.changelogSaveMode === 2 };
+    const changelog = new Changelog(config.dataPath, log, rules, () => this.store.version);
     const feed = new ChangelogFeed(clock, log);
     const turn = new Turn(
       () => changelog.flush(),
       () => feed.publish(changelog.takeWritten()),
+      (error) => log.error(`unexpected error: ${(error as Error).stack ?? String(error)}`),
     );
     const metadata = new Metadata(this.store, changelog.journal, metadataOptions(config));
     const images = new ImageSaver(folder, this.store, clock, log, config.keepPreviousImages);

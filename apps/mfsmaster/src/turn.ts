@@ -28,10 +28,12 @@ export class Turn {
   /**
    * @param writeRecords writes what was journalled in this turn; false when that is not possible now
    * @param publish hands the written records on; a promise when the answers have to wait for that
+   * @param onError told of what {@link run} caught
    */
   constructor(
     private readonly writeRecords: () => boolean,
     private readonly publish: () => Promise<void> | undefined,
+    private readonly onError: (error: unknown) => void,
   ) {}
 
   /** An answer that leaves when the records made so far are safe. */
@@ -46,9 +48,13 @@ export class Turn {
     this.send({ send: () => (callback(), true) }, NO_FRAME);
   }
 
-  /** Work of a timer or a lost connection, whose records belong to this turn. */
+  /** Work of a timer, a lost connection or chunkservers, whose records belong to this turn. Its failure concerns nobody else. */
   readonly run = (work: () => void): void => {
-    work();
+    try {
+      work();
+    } catch (error) {
+      this.onError(error);
+    }
     this.schedule();
   };
 

@@ -16,6 +16,7 @@ function observed(publish: () => Promise<void> | undefined = () => undefined) {
       events.push('published');
       return publish();
     },
+    (error) => events.push((error as Error).message),
   );
   const receiver = { send: (bytes: Buffer) => events.push(bytes.toString()) > 0 };
   return { events, disk, turn, receiver };
@@ -59,5 +60,14 @@ describe('one turn of the event loop', () => {
     taken[0]?.();
     await nextTurn();
     expect(events.slice(4)).toEqual(['answer 1', 'answer 2']);
+  });
+
+  it('goes on when the work of a timer fails', async () => {
+    const { events, turn } = observed();
+    turn.run(() => {
+      throw new Error('failed');
+    });
+    await nextTurn();
+    expect(events).toEqual(['failed', 'records', 'published']);
   });
 });

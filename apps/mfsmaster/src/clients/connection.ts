@@ -136,7 +136,6 @@ export class ClientConnection {
     } catch (error) {
       if (error instanceof ChangelogBlockedError) frame = statusFrame(type, payload, MFS_ERROR_NOSPACE);
       else if (error instanceof ApplyError) {
-        changelog.discardFrom(metadata.store.version);
         this.log.error(`${messageName(type, 'master')} was planned wrongly: ${error.message}`);
         frame = statusFrame(type, payload, MFS_ERROR_IO);
       } else throw error;

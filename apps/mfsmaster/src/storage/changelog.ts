@@ -62,6 +62,8 @@ export class Changelog {
     private readonly folder: string,
     private readonly log: Logger,
     readonly options: ChangelogOptions,
+    /** Number of the next change: records from there on were journalled, but their change was not carried out. */
+    private readonly nextVersion: () => number,
     private readonly io: ChangelogIo = realIo,
   ) {}
 
@@ -80,6 +82,7 @@ export class Changelog {
    */
   readonly journal = (version: number, change: Change): void => {
     if (this.guarded && this.blocked) throw new ChangelogBlockedError();
+    this.discardFrom(version);
     this.collected.push({ version, text: formatChange(change) });
   };
 
@@ -94,13 +97,17 @@ export class Changelog {
     }
   }
 
-  /** Forgets records from `version` on that were collected in this turn: their change was not carried out. */
-  discardFrom(version: number): void {
-    while ((this.collected[this.collected.length - 1]?.version ?? -1) >= version) this.collected.pop();
+  /** A record whose change failed must not be written, nor its number twice. */
+  private discardFrom(version: number): void {
+    while ((this.collected[this.collected.length - 1]?.version ?? -1) >= version) {
+      const { text } = this.collected.pop() as ChangeRecord;
+      this.log.error(`a change was planned wrongly, it was not carried out and is not recorded: ${text}`);
+    }
   }
 
   /** Writes all collected records; false when the disk does not take them: they are kept for the next call. */
   flush(): boolean {
+    this.discardFrom(this.nextVersion());
     if (this.collected.length > 0) this.collect();
     if (this.tail.length === 0 && !this.unsynced) return true;
     try {
