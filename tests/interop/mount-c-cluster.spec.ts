@@ -94,10 +94,11 @@ describe('our mount on a C cluster', () => {
   it('a lock of one mount holds on the other', async () => {
     await writeFile(join(ours, 'lock'), '');
     const holder = lab.start('cl', 'holder', 'flock', [
+      '-F', // no child of its own that would go on holding the lock
       join(theirs, 'lock'),
       'sh',
       '-c',
-      'echo held; exec cat /dev/zero',
+      'echo held; exec sleep 600',
     ]);
     await holder.waitFor(/held/);
     expect((await run('flock', ['-n', join(ours, 'lock'), 'true'], { check: false })).code).toBe(1);

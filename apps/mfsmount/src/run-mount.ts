@@ -15,7 +15,7 @@ import {
   tcpNetwork,
 } from '@wapiti-fs/runtime';
 
-import { failureText } from './messages.js';
+import { acceptedText, failureText } from './messages.js';
 import { checkMountPoint } from './mount-point.js';
 import { digestOfPassword, parseMountCommand } from './options/parse.js';
 import { type MountSettings, UsageError } from './options/settings.js';
@@ -119,6 +119,8 @@ async function serve(settings: MountSettings, starter: Starter, isDaemon: boolea
     log.close();
     process.exit(1);
   }
+  const { session } = mount.fs.context;
+  if (isDaemon && session !== undefined) starter.print(`${acceptedText(session)}\n`);
   starter.release(true, undefined);
   const running = mount;
   let stopping = false;

@@ -127,8 +127,9 @@ export class RunningMount implements RunningRole<MountSettings> {
       try {
         await mounted.unmount();
       } catch (error) {
-        this.services.log.info('files are open: detaching the mount', { error: error as Error });
-        await mounted.detach();
+        this.services.log.notice('files are open: ending the mount all the same', { error: error as Error });
+        await this.data.stop(FLUSH_LIMIT_MS);
+        await mounted.abort();
       }
     }
     await this.close(undefined);

@@ -33,8 +33,8 @@ export interface Mounted {
   readonly ended: Promise<Error | undefined>;
   /** Unmounts; rejects with a MountError while files are open. */
   unmount(): Promise<void>;
-  /** Takes the mount point away although files are open: they can be used until the process ends. */
-  detach(): Promise<void>;
+  /** Ends the mount although files are open: whoever uses them gets ENOTCONN. */
+  abort(): Promise<void>;
   /** Drops the kernel's cached attributes and data of an inode. */
   invalidateInode(inode: number, offset?: number, lengthBytes?: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
@@ -62,21 +62,29 @@ export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): 
   }
   const defect = options.onDefect ?? ((): void => undefined);
   const session = new FuseSession(fs, (parts) => sendToKernel(fd, parts, defect), options, defect);
-  const ended = readLoop(fd, session, options).finally(() => closeSync(fd));
+  const notifier = new Notifier(fd);
+  const ended = readLoop(fd, session, options).finally(() => {
+    notifier.stop();
+    closeSync(fd);
+  });
   let unmounting: Promise<void> | undefined;
   return {
     mountPoint: options.mountPoint,
     session,
     ended,
     async unmount() {
-      unmounting ??= runUmount(options.mountPoint, false).finally(() => (unmounting = undefined));
+      unmounting ??= runUmount(options.mountPoint, []).finally(() => (unmounting = undefined));
       await unmounting;
       await ended;
     },
-    detach: () => runUmount(options.mountPoint, true),
+    async abort() {
+      // force alone ends the connection, but leaves a dead mount point while it is in use
+      await runUmount(options.mountPoint, ['-f', '-l']);
+      await ended;
+    },
     invalidateInode: (inode, offset, lengthBytes) =>
-      notify(fd, FuseSession.invalidateInode(inode, offset, lengthBytes)),
-    invalidateEntry: (parent, name) => notify(fd, FuseSession.invalidateEntry(parent, name)),
+      notifier.send(FuseSession.invalidateInode(inode, offset, lengthBytes)),
+    invalidateEntry: (parent, name) => notifier.send(FuseSession.invalidateEntry(parent, name)),
   };
 }
 
@@ -100,8 +108,8 @@ async function runMount(fd: number, options: MountOptions): Promise<void> {
   await runTool('mount', args, ['ignore', 'ignore', 'pipe', fd]);
 }
 
-async function runUmount(mountPoint: string, lazy: boolean): Promise<void> {
-  await runTool('umount', ['-i', ...(lazy ? ['-l'] : []), mountPoint], ['ignore', 'ignore', 'pipe']);
+async function runUmount(mountPoint: string, flags: string[]): Promise<void> {
+  await runTool('umount', ['-i', ...flags, mountPoint], ['ignore', 'ignore', 'pipe']);
 }
 
 async function runTool(command: string, args: string[], stdio: ('ignore' | 'pipe' | number)[]): Promise<void> {
@@ -126,9 +134,32 @@ function sendToKernel(fd: number, parts: Buffer[], defect: (error: unknown, opco
   }
 }
 
-/** Notifications may wait for locks that a request in progress holds: never on the event loop's own thread. */
-function notify(fd: number, message: Buffer): void {
-  writeDescriptor(fd, message, () => undefined); // ENOENT: nothing was cached
+/**
+ * Notifications may wait for locks that a request in progress holds: never on the event loop's own thread, and one after the
+ * other, so that they never take all threads of the pool.
+ */
+class Notifier {
+  private readonly queue: Buffer[] = [];
+  private busy = false;
+
+  constructor(private readonly fd: number) {}
+
+  send(message: Buffer): void {
+    this.queue.push(message);
+    if (!this.busy) this.next();
+  }
+
+  stop(): void {
+    this.queue.length = 0;
+    this.busy = true;
+  }
+
+  private next(): void {
+    const message = this.queue.shift();
+    this.busy = message !== undefined;
+    if (message === undefined) return;
+    writeDescriptor(this.fd, message, () => this.next()); // ENOENT: nothing was cached
+  }
 }
 
 function readLoop(fd: number, session: FuseSession, options: MountOptions): Promise<Error | undefined> {

@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs';
+
 import {
+  FUSE_ASYNC_DIO,
   FUSE_ASYNC_READ,
   FUSE_ATOMIC_O_TRUNC,
   FUSE_BIG_WRITES,
   FUSE_DO_READDIRPLUS,
   FUSE_DONT_MASK,
+  FUSE_EXPORT_SUPPORT,
   FUSE_FLOCK_LOCKS,
   FUSE_KERNEL_MINOR_VERSION,
   FUSE_KERNEL_VERSION,
@@ -37,6 +41,8 @@ export interface SessionOptions {
   readonly maxBackground?: number;
   /** Errno of an error that is not a FuseError; undefined: a defect, answered with EIO and reported. */
   readonly errnoOf?: (error: unknown) => number | undefined;
+  /** Whether a thread waits for an answer only to die. Default: asks /proc. */
+  readonly isBeingKilled?: (pid: number) => boolean;
 }
 
 /** Where answers go: one message to the kernel, in parts. */
@@ -45,6 +51,11 @@ export type SendToKernel = (parts: Buffer[]) => void;
 const EIO = 5;
 const ENOSYS = 38;
 const EINTR = 4;
+const EAGAIN = 11;
+/** Where the handle is in the answer to CREATE: behind the entry. */
+const CREATE_HANDLE_AT = OUT_HEADER_SIZE + 128;
+/** Bit of SIGKILL in the sets of pending signals. */
+const SIGKILL_BIT = 1n << 8n;
 const WAITING_LOCK = Opcode.SETLKW;
 const NEVER_ANSWERED: ReadonlySet<number> = new Set([Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT]);
 
@@ -54,7 +65,8 @@ const NEVER_ANSWERED: ReadonlySet<number> = new Set([Opcode.FORGET, Opcode.BATCH
  */
 export class FuseSession {
   private readonly waiting = new Map<bigint, AbortController>();
-  private pendingRequests = 0;
+  /** Requests without an answer yet, with the thread that waits for it. */
+  private readonly pendingRequests = new Map<bigint, number>();
   initialized = false;
 
   constructor(
@@ -66,7 +78,7 @@ export class FuseSession {
 
   /** Requests handed to the file system and not answered yet. */
   get pending(): number {
-    return this.pendingRequests;
+    return this.pendingRequests.size;
   }
 
   /**
@@ -107,7 +119,7 @@ export class FuseSession {
         return undefined;
       }
       if (opcode === Opcode.INTERRUPT) {
-        this.interrupt(reader);
+        this.interrupt(unique, reader);
         return undefined;
       }
       result = (handler as Handler)(this.fs, caller, inode, reader);
@@ -119,15 +131,14 @@ export class FuseSession {
       this.succeed(unique, result);
       return undefined;
     }
-    this.pendingRequests += 1;
+    this.pendingRequests.set(unique, caller.pid);
     return result.then(
       (answer) => {
-        this.pendingRequests -= 1;
-        this.succeed(unique, answer);
+        if (this.pendingRequests.delete(unique)) this.succeed(unique, answer);
+        else this.unwanted(caller, opcode, inode, answer);
       },
       (error: unknown) => {
-        this.pendingRequests -= 1;
-        this.fail(unique, opcode, error);
+        if (this.pendingRequests.delete(unique)) this.fail(unique, opcode, error);
       },
     );
   }
@@ -170,6 +181,8 @@ export class FuseSession {
       FUSE_BIG_WRITES |
       FUSE_ATOMIC_O_TRUNC |
       FUSE_DONT_MASK |
+      FUSE_EXPORT_SUPPORT |
+      FUSE_ASYNC_DIO |
       FUSE_PARALLEL_DIROPS |
       FUSE_MAX_PAGES |
       (o.readdirPlus === false ? 0 : FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO) |
@@ -193,8 +206,38 @@ export class FuseSession {
     this.succeed(unique, buffer);
   }
 
-  private interrupt(r: RequestReader): void {
-    this.waiting.get(r.u64())?.abort(new FuseError(EINTR));
+  /**
+   * A signal for a thread that waits for an answer. A waiting lock is given up. Everything else goes on, since programs do not
+   * expect EINTR from files, unless the thread is being killed: then it is let go, whatever the cluster is waiting for.
+   */
+  private interrupt(unique: bigint, r: RequestReader): void {
+    const target = r.u64();
+    const lock = this.waiting.get(target);
+    if (lock !== undefined) return lock.abort(new FuseError(EINTR));
+    const pid = this.pendingRequests.get(target);
+    // it may have overtaken its request: the kernel sends it again, unless the request is answered
+    if (pid === undefined) return this.refuse(unique, EAGAIN);
+    if (!(this.options.isBeingKilled ?? isBeingKilled)(pid)) return;
+    this.pendingRequests.delete(target);
+    this.refuse(target, EINTR);
+  }
+
+  /** The answer to a request of a thread that was killed meanwhile: what it opened is closed. */
+  private unwanted(caller: Caller, opcode: Opcode, inode: number, answer: Answer): void {
+    const handleAt =
+      opcode === Opcode.CREATE
+        ? CREATE_HANDLE_AT
+        : opcode === Opcode.OPEN || opcode === Opcode.OPENDIR
+          ? OUT_HEADER_SIZE
+          : 0;
+    if (handleAt === 0 || !Buffer.isBuffer(answer)) return;
+    const handle = Number(answer.readBigUInt64LE(handleAt));
+    const opened = opcode === Opcode.CREATE ? Number(answer.readBigUInt64LE(OUT_HEADER_SIZE)) : inode;
+    const released =
+      opcode === Opcode.OPENDIR
+        ? this.fs.releasedir?.(caller, opened, handle)
+        : this.fs.release?.(caller, opened, handle, 0, undefined);
+    Promise.resolve(released).catch((error: unknown) => this.onDefect(error, opcode));
   }
 
   private succeed(unique: bigint, answer: Answer): void {
@@ -220,6 +263,17 @@ export class FuseSession {
     const buffer = Buffer.alloc(OUT_HEADER_SIZE);
     writeHeader(buffer, OUT_HEADER_SIZE, unique, errno);
     this.send([buffer]);
+  }
+}
+
+function isBeingKilled(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+    return [...text.matchAll(/^(?:Sig|Shd)Pnd:\s*([0-9a-f]+)$/gm)].some(
+      ([, set]) => (BigInt(`0x${set as string}`) & SIGKILL_BIT) !== 0n,
+    );
+  } catch {
+    return false;
   }
 }
 
