@@ -19,7 +19,7 @@ interface Node {
   parent: number;
 }
 
-const MAX_FILE_BYTES = 64 << 20;
+const MAX_FILE_BYTES = 8 << 20;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 

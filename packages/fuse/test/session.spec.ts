@@ -88,6 +88,59 @@ describe('FuseSession', () => {
     expect(s.pending).toBe(0);
   });
 
+  describe('a signal for a thread that waits', () => {
+    /** An open that is answered when told, and what happens when a signal comes before. */
+    async function interruptedOpen(killed: boolean): Promise<{ errnos: number[]; released: number[] }> {
+      const fs = new MemoryFileSystem() as InodeFileSystem;
+      let answer: (reply: { handle: number; flags: number }) => void = () => undefined;
+      const released: number[] = [];
+      fs.open = () => new Promise((resolve) => (answer = resolve));
+      fs.release = (_caller, _inode, handle) => void released.push(handle);
+      const { session: s, sent } = session(fs, { isBeingKilled: () => killed });
+      s.handle(request(Opcode.OPEN, Buffer.alloc(8), 20n));
+      const target = Buffer.alloc(8);
+      target.writeBigUInt64LE(20n);
+      s.handle(request(Opcode.INTERRUPT, target, 21n));
+      answer({ handle: 77, flags: 0 });
+      await new Promise(setImmediate);
+      expect(s.pending).toBe(0);
+      return { errnos: sent.map((one) => one.readInt32LE(4)), released };
+    }
+
+    it('changes nothing while it lives', async () => {
+      expect(await interruptedOpen(false)).toEqual({ errnos: [0], released: [] });
+    });
+
+    it('lets it go when it is being killed, and closes what it opened', async () => {
+      expect(await interruptedOpen(true)).toEqual({ errnos: [-4], released: [77] });
+    });
+
+    it('is asked for again when it has overtaken its request', () => {
+      const { session: s, sent } = session();
+      const target = Buffer.alloc(8);
+      target.writeBigUInt64LE(30n);
+      s.handle(request(Opcode.INTERRUPT, target, 31n));
+      expect(sent.map((one) => [one.readInt32LE(4), one.readBigUInt64LE(8)])).toEqual([[-11, 31n]]);
+    });
+  });
+
+  it('takes errnos of errors that only the file system knows', () => {
+    const fs = new MemoryFileSystem();
+    fs.statfs = () => {
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    };
+    const {
+      session: s,
+      sent,
+      defects,
+    } = session(fs, {
+      errnoOf: (error: unknown) => ((error as { code?: string }).code === 'ENOSPC' ? 28 : undefined),
+    });
+    s.handle(request(Opcode.STATFS, Buffer.alloc(0)));
+    expect((sent[0] as Buffer).readInt32LE(4)).toBe(-28);
+    expect(defects).toEqual([]);
+  });
+
   it('passes a refusal of the file system on as its errno', () => {
     const fs = new MemoryFileSystem();
     fs.statfs = () => {

@@ -22,7 +22,7 @@ export class OpenDirectory {
   entries: readonly ListedEntry[] = [];
   /** Nothing of it has been read yet. */
   fresh = true;
-  private fetchedMs = 0;
+  private fetchedMs = -Infinity;
   private byName: Map<string, ListedEntry> | undefined;
   private byInode: Map<number, ListedEntry> | undefined;
   private readonly changedInodes = new Set<number>();
@@ -71,7 +71,7 @@ export class OpenDirectory {
   }
 
   private trusted(): boolean {
-    return this.fetchedMs > 0 && this.clock.monotonicMs() - this.fetchedMs < TRUSTED_MS;
+    return this.clock.monotonicMs() - this.fetchedMs < TRUSTED_MS;
   }
 
   private usable(entry: ListedEntry | undefined): ListedEntry | undefined {
