@@ -11,6 +11,7 @@ import {
   link,
   lstat,
   mkdir,
+  mkdtemp,
   open,
   readdir,
   readFile,
@@ -35,11 +36,9 @@ const CHUNK = 64 << 20;
 /** Defines the tests; `root` gives a directory of the mount that exists when they run. */
 export function posixSuite(root: () => string): void {
   let dir: string;
-  let counter = 0;
 
   beforeEach(async () => {
-    dir = join(root(), `posix-${++counter}`);
-    await mkdir(dir);
+    dir = await mkdtemp(join(root(), 'posix-'));
     await chmod(dir, 0o777);
   });
 
