@@ -93,7 +93,7 @@ class FakeData implements InodeData {
 function setUp(options = ''): {
   fs: MountFileSystem;
   clock: FakeClock;
-  client: { [Name in keyof InodeClient]: jest.Mock };
+  client: { -readonly [Name in keyof InodeClient]: jest.Mock };
   files: Map<number, FakeData>;
 } {
   const parsed = parseMountCommand(['/mnt', ...(options === '' ? [] : ['-o', options])], {
@@ -130,7 +130,7 @@ function setUp(options = ''): {
     getattr: jest.fn(() => Promise.resolve(record())),
     setattr: jest.fn(() => Promise.resolve(record())),
     release: jest.fn(),
-  } as unknown as { [Name in keyof InodeClient]: jest.Mock };
+  } as unknown as { -readonly [Name in keyof InodeClient]: jest.Mock };
   const fs = new MountFileSystem({
     client: client as unknown as InodeClient,
     data,
