@@ -67,6 +67,8 @@ describe('wapiti dev', () => {
     await wapiti('put', '-r', join(dir, 'tree'), '/');
     expect(await wapiti('ls', '/tree')).toBe('large\nsub\n');
     expect(await wapiti('stat', '/tree/large')).toContain('Size: 9000001 (8.6 MiB)');
+    // Users other than root may work in it, too.
+    expect(await wapiti('stat', '/')).toContain('1777/drwxrwxrwt');
     expect(await wapiti('df')).toMatch(/[GT]iB/);
     await wapiti('get', '-r', '/tree', join(dir, 'back'));
     await run('diff', ['-r', join(dir, 'tree'), join(dir, 'back')]);

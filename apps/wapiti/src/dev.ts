@@ -23,6 +23,8 @@ export interface DevCluster {
   /** `127.0.0.1:port` of the master for clients. */
   readonly master: string;
   readonly chunkserverPorts: readonly number[];
+  /** The file system was made by this start. */
+  readonly fresh: boolean;
   /** Resolves if a role ends by itself, with its name and reason. */
   readonly ended: Promise<{ readonly role: string; readonly error: Error | undefined }>;
   /** Stops all roles in order: metadata are saved last. */
@@ -57,12 +59,13 @@ export async function startDevCluster(options: DevOptions): Promise<DevCluster> 
   });
   const masterPorts = { control: portBase, chunkservers: portBase + 1, clients: portBase + 2 };
   const chunkserverPorts = Array.from({ length: chunkservers }, (_, index) => portBase + 3 + index);
+  let fresh: boolean;
   try {
     const masterDir = await folder(dataDir, 'master');
     const exportsFile = join(dataDir, 'mfsexports.cfg');
     await writeFile(exportsFile, `${LOOPBACK} / rw,alldirs,admin,maproot=0:0\n${LOOPBACK} . rw\n`);
     const metadata = join(masterDir, 'metadata.mfs');
-    const fresh = await isFresh(masterDir);
+    fresh = await isFresh(masterDir);
     if (fresh) await writeFile(metadata, NEW_METADATA);
     const { config } = configFrom(masterConfig, {
       DATA_PATH: masterDir,
@@ -107,6 +110,7 @@ export async function startDevCluster(options: DevOptions): Promise<DevCluster> 
   return {
     master: `${LOOPBACK}:${masterPorts.clients}`,
     chunkserverPorts,
+    fresh,
     ended: Promise.race(started.map(({ name, role }) => role.ended.then((error) => ({ role: name, error })))),
     stop,
   };

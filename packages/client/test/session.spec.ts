@@ -255,6 +255,18 @@ describe('the session with the master', () => {
       expect(log.lines.join('\n')).toContain('the silent connection to the master was replaced');
     });
 
+    it('finds a moved address though the old host still accepts connections and hangs', async () => {
+      const client = new MfsClient(await started());
+      for (const connection of a.connections) connection.setKeepalive({});
+      a.silent = true;
+      const answer = client.getattr(root, 1);
+      await clock.advanceAsync(9000);
+      await takeover('b', (master) => master.on(CLTOMA_FUSE_GETATTR, ({ msgid }) => getattrAnswer(msgid)));
+      const since = clock.monotonicMs();
+      await during(answer);
+      expect(clock.monotonicMs() - since).toBeLessThan(700);
+    });
+
     it('notices an idle connection that died, without any request', async () => {
       const made = await started();
       network.release(VIP);

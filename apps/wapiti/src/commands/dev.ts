@@ -32,7 +32,7 @@ export async function runDev(options: DevCliOptions, terminal: Terminal): Promis
   let cluster: DevCluster | undefined;
   try {
     cluster = await startDevCluster({ dataDir, chunkservers, portBase, log });
-    await ready(cluster.master, terminal.signal);
+    await ready(cluster, terminal.signal);
     for (const line of howTo(cluster, dataDir, options.data !== undefined)) terminal.out(line);
     const interrupted = new Promise<undefined>((resolve) => {
       terminal.signal.addEventListener('abort', () => resolve(undefined), { once: true });
@@ -52,10 +52,11 @@ export async function runDev(options: DevCliOptions, terminal: Terminal): Promis
   }
 }
 
-/** Until there is space to write to. */
-async function ready(master: string, signal: AbortSignal): Promise<void> {
-  const fs = await WapitiFs.connect({ master, signal, info: 'wapiti dev' });
+/** Until there is space to write to, by any user of this machine. */
+async function ready({ master, fresh }: DevCluster, signal: AbortSignal): Promise<void> {
+  const fs = await WapitiFs.connect({ master, signal, info: 'wapiti dev', uid: 0, gids: [0] });
   try {
+    if (fresh) await fs.chmod('/', 0o1777);
     const deadlineMs = performance.now() + READY_LIMIT_MS;
     while ((await fs.statfs({ signal })).bavail === 0) {
       if (performance.now() > deadlineMs) throw new Error(`no chunkserver with free space within ${READY_LIMIT_MS} ms`);

@@ -97,6 +97,7 @@ export class Dialer {
     this.timer = undefined;
     const known = this.known();
     const most = known === undefined ? 1 : MAX_ATTEMPTS;
+    if (this.attempts.size >= most && most > 1) this.makeRoom();
     if (this.attempts.size < most) {
       const attempt = new Attempt(this.services, this.options, known, this.registerTimeoutMs, {
         registered: (wire, result) => {
@@ -112,12 +113,25 @@ export class Dialer {
     this.schedule(this.retryMs());
   }
 
+  /**
+   * The oldest attempt is left its time, since a busy master may answer yet; the second oldest goes, since the address may belong to
+   * another host by now.
+   */
+  private makeRoom(): void {
+    const [, second] = this.attempts;
+    if (second === undefined) return;
+    this.attempts.delete(second);
+    second.cancel();
+  }
+
   private retryMs(): number {
     const retryMs = this.options.retryMs ?? DEFAULT_RETRY_MS;
     const elapsedMs = this.services.clock.monotonicMs() - this.startedMs;
+    // A host that accepts connections is there, but busy or hung: not to be flooded.
+    const slow = elapsedMs > SLOW_AFTER_MS || [...this.attempts].some((one) => one.registering);
     // Not all clients of a cluster at one instant.
     const jitter = 0.8 + this.services.random.below(401) / 1000;
-    return retryMs * (elapsedMs > SLOW_AFTER_MS ? SLOW_FACTOR : 1) * jitter;
+    return retryMs * (slow ? SLOW_FACTOR : 1) * jitter;
   }
 
   private schedule(waitMs: number): void {

@@ -287,6 +287,8 @@ export class MasterSession {
     const reason = error ?? new MfsError('the master closed the connection', { code: 'ECONNRESET' });
     this.services.log.warn('connection to the master lost', { error: reason });
     this.lost(reason);
+    // Attempts begun while it was silent went where this one went.
+    this.dialer.stop();
     this.dialer.start();
   }
 
