@@ -104,7 +104,9 @@ export class ChunkWriter implements WriteSessionOwner {
   private async phase(): Promise<void> {
     const location = await this.grant();
     this.length = location.length;
-    const [first] = location.servers;
+    // Another one may be reached where the first cannot, and reach the first.
+    const servers = this.parts.connections.chain(location.servers);
+    const [first] = servers;
     let waitMs: number;
     if (first === undefined) {
       await this.end(location, 0);
@@ -116,7 +118,7 @@ export class ChunkWriter implements WriteSessionOwner {
         await this.end(location, 0);
         waitMs = this.failed(connection, undefined);
       } else {
-        this.session = new WriteSession(this.parts.clock, connection, location, this.blocks, this);
+        this.session = new WriteSession(this.parts.clock, connection, { ...location, servers }, this.blocks, this);
         const outcome = await this.session.run();
         this.session = undefined;
         this.parts.connections.release(connection, outcome.error === undefined);

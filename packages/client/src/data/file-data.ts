@@ -13,6 +13,9 @@ import { Locations } from './locations.js';
 /** 2^31 chunks (spec 13 §1). */
 const MAX_FILE_BYTES = MFSCHUNKSIZE * 2 ** 31;
 
+/** Asked from chunkservers at once for one read; longer ones are cut. */
+const MAX_READ_BYTES = 16 * 1024 * 1024;
+
 /** The one {@link InodeData}: reader and writer of a file brought together. */
 export class FileData implements InodeData, ReaderFile, WrittenFile {
   readonly locations = new Locations();
@@ -46,6 +49,20 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
 
   async read(offset: number, sizeBytes: number, signal?: AbortSignal): Promise<Buffer[]> {
     checkRange(offset, sizeBytes);
+    if (sizeBytes <= MAX_READ_BYTES) return this.readPart(offset, sizeBytes, signal);
+    const pieces: Buffer[] = [];
+    for (let done = 0; done < sizeBytes;) {
+      const part = await this.readPart(offset + done, Math.min(MAX_READ_BYTES, sizeBytes - done), signal);
+      if (part.length === 0) break;
+      for (const piece of part) {
+        pieces.push(piece);
+        done += piece.length;
+      }
+    }
+    return pieces;
+  }
+
+  private async readPart(offset: number, sizeBytes: number, signal?: AbortSignal): Promise<Buffer[]> {
     const { length } = this;
     const end = Math.min(offset + sizeBytes, length);
     if (offset >= end) return [];

@@ -112,6 +112,14 @@ export class ServerConnections {
     return servers.some((server) => this.state(server).failedAtMs <= avoidSinceMs);
   }
 
+  /** The order of a write chain: as the master gave it, servers that failed lately behind the others. */
+  chain(servers: readonly ServerLocation[]): readonly ServerLocation[] {
+    const avoidSinceMs = this.clock.monotonicMs() - AVOID_MS;
+    const failed = servers.filter((server) => this.state(server).failedAtMs > avoidSinceMs);
+    if (failed.length === 0 || failed.length === servers.length) return servers;
+    return [...servers.filter((server) => !failed.includes(server)), ...failed];
+  }
+
   failed(server: ServerLocation): void {
     this.state(server).failedAtMs = this.clock.monotonicMs();
   }

@@ -169,6 +169,18 @@ describe('writing', () => {
     }
   });
 
+  test('a first server of the chain that this client cannot reach is written through another one', async () => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    cluster.network.partition('client', '10.0.0.1');
+    const data = pattern(100 * KIB);
+    await file.write(0, data);
+    await cluster.until(file.flush());
+    expect(cluster.contents(5).equals(data)).toBe(true);
+    expect(cluster.chunks.get('5:0')?.servers.length).toBe(2);
+    expect(cluster.servers[1]?.sessions).toBe(1);
+  });
+
   test('a chain that confirms nothing is given up and its blocks go elsewhere', async () => {
     const cluster = await FakeCluster.create();
     const file = cluster.engine().open(5, 0);
@@ -224,6 +236,14 @@ describe('reading', () => {
     expect(requests.length).toBeLessThan(20);
     expect(requests.reduce((sum, one) => sum + one.size, 0)).toBe(contents.length);
     expect(await file.read(contents.length, 10)).toEqual([]);
+  });
+
+  test('all at once, however long', async () => {
+    const { cluster, contents } = await fileOf(pattern(20 * 1024 * KIB));
+    const file = cluster.engine().open(7, contents.length);
+    const got = Buffer.concat(await cluster.until(file.read(0, 100 * 1024 * KIB)));
+    expect(got.equals(contents)).toBe(true);
+    expect(Math.max(...cluster.servers.map((one) => one.connections))).toBeLessThan(10);
   });
 
   test('at random: exactly what was asked for', async () => {
