@@ -4,6 +4,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { WapitiFs } from '@wapiti-fs/client';
+
 import { type Background, background, run } from '../harness/processes.js';
 
 const WAPITI = resolve(__dirname, '../../apps/wapiti/dist/main.js');
@@ -109,8 +111,16 @@ describe('wapiti dev', () => {
     expect(await cluster?.waitExit()).toBe(0);
   });
 
-  it('leaves nothing behind without --data', async () => {
+  it('leaves nothing behind without --data; a client of the cluster before does not take it for that one', async () => {
+    await start('--data', data);
+    const fs = await WapitiFs.connect({ master: `127.0.0.1:${base + 2}` });
+    expect((await fs.stat('/tree/large')).size).toBe(large.length);
+    cluster?.signal('SIGINT');
+    await cluster?.waitExit();
     const temporary = await start('--chunkservers', '1');
+    await expect(fs.stat('/tree/large')).rejects.toThrow(/serves another file system/);
+    fs.client.session.abandon();
+    await fs.close();
     const folder = /^Data: (\S+) /m.exec(temporary.output)?.[1] as string;
     expect(existsSync(folder)).toBe(true);
     temporary.signal('SIGINT');

@@ -113,6 +113,20 @@ const scripts = {
     console.log('all operations as expected');
   },
 
+  /** Waits for an operation to fail and tells why. */
+  async foreign() {
+    console.log('session established');
+    for (;;) {
+      try {
+        await fs.stat('/');
+        await setTimeout(50);
+      } catch (error) {
+        console.log(`refused with ${error.code}: ${error.message}`);
+        return;
+      }
+    }
+  },
+
   /** Writes a large file while names are made, and checks both after the end. */
   async writer(sizeText) {
     const size = Number(sizeText);

@@ -127,4 +127,15 @@ describe('our client library in a C cluster', () => {
     await wapiti(['get', '-q', '/written', copy]);
     expect(createHash('sha256').update(readFileSync(copy)).digest('hex')).toBe(hash);
   }, 180_000);
+
+  it('refuses another file system at the address of its master', async () => {
+    const script = api('foreign');
+    await script.waitFor(/session established/);
+    await master.process.kill();
+    master = await lab.master('m1', { implementation: 'c', name: 'another', exports: EXPORTS });
+    expect(await script.waitExit(30_000)).toBe(0);
+    expect(script.output).toMatch(
+      /refused with EIO: .* serves another file system \(metaid [0-9A-F]{16}, this session/,
+    );
+  }, 60_000);
 });
