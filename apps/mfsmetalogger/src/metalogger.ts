@@ -31,6 +31,7 @@ const INCOMPLETE_RETRY_MS = 300_000;
 /** The changelog on the disk of a C master may be a moment behind its stream. */
 const WRITER_LAG_MS = 1500;
 const HOUR_S = 3600;
+const LONGEST_WAIT_MS = 24 * 3_600_000;
 /** Ten and a half minutes past the hour: the master's hourly save is over. */
 const DOWNLOAD_OFFSET_S = 630;
 
@@ -277,8 +278,14 @@ class Metalogger implements RunningMetalogger {
     const periodMs = downloadEveryHours * HOUR_S * 1000;
     const offsetMs = DOWNLOAD_OFFSET_S * 1000;
     const nowMs = clock.nowMs();
-    const nextMs = Math.floor((nowMs - offsetMs) / periodMs + 1) * periodMs + offsetMs;
-    this.downloadTimer = clock.after(nextMs - nowMs, () => {
+    this.waitForDownload(Math.floor((nowMs - offsetMs) / periodMs + 1) * periodMs + offsetMs);
+  }
+
+  /** In steps that a timer can take. */
+  private waitForDownload(dueMs: number): void {
+    const leftMs = dueMs - this.services.clock.nowMs();
+    this.downloadTimer = this.services.clock.after(Math.max(0, Math.min(leftMs, LONGEST_WAIT_MS)), () => {
+      if (leftMs > LONGEST_WAIT_MS) return this.waitForDownload(dueMs);
       this.scheduleDownload();
       this.downloadNeeded = true;
       if (this.session !== undefined) this.needDownload(this.session);
