@@ -13,7 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { CLTOMA_FUSE_GETATTR, MATOCL_FUSE_GETATTR, MFS_ERROR_NOSPACE } from '@wapiti-fs/protocol';
+import {
+  CLTOMA_FUSE_GETATTR,
+  CLTOMA_FUSE_SUSTAINED_INODES,
+  MATOCL_FUSE_GETATTR,
+  MFS_ERROR_NOSPACE,
+} from '@wapiti-fs/protocol';
 
 import { TestMaster } from './peers.js';
 
@@ -65,6 +70,10 @@ describe('full disk', () => {
     expect(await other.ask(CLTOMA_FUSE_GETATTR, root, MATOCL_FUSE_GETATTR)).toMatchObject({ variant: 'ok' });
     expect(await other.create('refused')).toBe(-MFS_ERROR_NOSPACE);
     expect(await other.mkdir('refused')).toBe(-MFS_ERROR_NOSPACE);
+    // what has no answer has none now either
+    other.send(CLTOMA_FUSE_SUSTAINED_INODES.encode({ inodes: [] }));
+    expect(await (await master.mount()).newSession()).toEqual({ variant: 'status', status: MFS_ERROR_NOSPACE });
+    expect(await other.ask(CLTOMA_FUSE_GETATTR, root, MATOCL_FUSE_GETATTR)).toMatchObject({ variant: 'ok' });
 
     unlinkSync(filler());
     await master.log.waitFor(/changelog can be written again/);

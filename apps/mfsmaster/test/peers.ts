@@ -1,4 +1,5 @@
 /** The master under test with real sockets on loopback, and raw peers of it: mounts and chunkservers that do as they are told. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -158,26 +159,38 @@ export class FakeChunkserver extends Peer {
 
   static readonly operations = [MATOCS_CREATE, MATOCS_SET_VERSION, MATOCS_TRUNCATE];
 
-  async register(port: number, chunks: { chunkId: number; version: number }[] = []): Promise<void> {
-    this.send(
-      CSTOMA_REGISTER.encode({
-        variant: 'begin',
-        rver: 60,
-        version: VERSION,
-        ip: 0x7f000001,
-        port,
-        timeoutS: 10,
-        csid: 0,
-        usedSpace: 0,
-        totalSpace: 1e12,
-        chunks: chunks.length,
-        tdUsedSpace: 0,
-        tdTotalSpace: 0,
-        tdChunks: 0,
-      } as MessageValue<typeof CSTOMA_REGISTER>),
-    );
-    const accepted = await this.nextOf(MATOCS_MASTER_ACK);
-    if (accepted.variant !== 'accepted') throw new Error(`registration: ${accepted.variant}`);
+  async register(
+    port: number,
+    chunks: { chunkId: number; version: number }[] = [],
+    secret: string | undefined = undefined,
+  ): Promise<void> {
+    const begin = {
+      rver: 60 as const,
+      version: VERSION,
+      ip: 0x7f000001,
+      port,
+      timeoutS: 10,
+      csid: 0,
+      usedSpace: 0,
+      totalSpace: 1e12,
+      chunks: chunks.length,
+      tdUsedSpace: 0,
+      tdTotalSpace: 0,
+      tdChunks: 0,
+    };
+    this.send(CSTOMA_REGISTER.encode({ variant: 'begin', ...begin }));
+    let answer = await this.nextOf(MATOCS_MASTER_ACK);
+    if (answer.variant === 'challenge') {
+      const { random } = answer;
+      const hash = createHash('md5').update(random.subarray(0, 16));
+      const passcode = hash
+        .update(secret ?? '')
+        .update(random.subarray(16))
+        .digest();
+      this.send(CSTOMA_REGISTER.encode({ variant: 'beginAuth', passcode, ...begin }));
+      answer = await this.nextOf(MATOCS_MASTER_ACK);
+    }
+    if (answer.variant !== 'accepted') throw new Error(`registration: ${answer.variant}`);
     if (chunks.length > 0) {
       this.send(CSTOMA_REGISTER.encode({ variant: 'chunks', rver: 61, chunkList: chunks }));
       await this.nextOf(MATOCS_MASTER_ACK);
@@ -276,8 +289,13 @@ export class TestMaster {
     return mount;
   }
 
+  /** A chunkserver that has not registered. */
+  async newChunkserver(): Promise<FakeChunkserver> {
+    return this.keep(new FakeChunkserver(await connected(this.role.context.chunkservers.port)));
+  }
+
   async chunkserver(port: number, chunks: { chunkId: number; version: number }[] = []): Promise<FakeChunkserver> {
-    const peer = this.keep(new FakeChunkserver(await connected(this.role.context.chunkservers.port)));
+    const peer = await this.newChunkserver();
     const before = this.role.context.chunkservers.manager.servers.count;
     await peer.register(port, chunks);
     await this.log.waitFor(new RegExp(`chunkserver registered address=127.0.0.1:${port} csid=${before + 1}`));

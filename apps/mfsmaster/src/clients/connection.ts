@@ -6,7 +6,10 @@ import {
   ANTOAN_GET_VERSION,
   ANTOAN_NOP,
   ANTOAN_UNKNOWN_COMMAND,
+  CLTOMA_FUSE_AMTIME_INODES,
   CLTOMA_FUSE_REGISTER,
+  CLTOMA_FUSE_SUSTAINED_INODES,
+  CLTOMA_FUSE_SUSTAINED_INODES_DEPRECATED,
   type Frame,
   messageName,
   MFS_ERROR_IO,
@@ -24,6 +27,13 @@ import { ChangelogBlockedError } from '../storage/changelog.js';
 import { register } from './register.js';
 import { MOUNT_REQUESTS, TOOLS_REQUESTS } from './requests/index.js';
 import type { ClientService } from './service.js';
+
+/** Requests that have no answer, also when they are refused (spec 02 §12). */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  CLTOMA_FUSE_SUSTAINED_INODES.type,
+  CLTOMA_FUSE_SUSTAINED_INODES_DEPRECATED.type,
+  CLTOMA_FUSE_AMTIME_INODES.type,
+]);
 
 /** `new`: nothing but registration and monitoring; `tools`: a subset (spec 02 §16). */
 export type ClientState = 'new' | 'mount' | 'tools';
@@ -62,6 +72,12 @@ export class ClientConnection {
   /** An answer or notification; leaves when everything recorded so far is safe. */
   send(frame: Buffer): void {
     this.service.master.turn.send(this.connection, frame);
+  }
+
+  /** A refusal, which promises nothing: it need not wait for the disk. */
+  sendRefusal(frame: Buffer): void {
+    if (this.service.master.turn.blocked) this.connection.send(frame);
+    else this.send(frame);
   }
 
   /** Closes after what was sent so far. */
@@ -134,7 +150,8 @@ export class ClientConnection {
     try {
       frame = changelog.guard(work);
     } catch (error) {
-      if (error instanceof ChangelogBlockedError) frame = statusFrame(type, payload, MFS_ERROR_NOSPACE);
+      if (error instanceof ChangelogBlockedError)
+        frame = UNANSWERED.has(type) ? undefined : statusFrame(type, payload, MFS_ERROR_NOSPACE);
       else if (error instanceof ApplyError) {
         this.log.error(`${messageName(type, 'master')} was planned wrongly: ${error.message}`);
         frame = statusFrame(type, payload, MFS_ERROR_IO);

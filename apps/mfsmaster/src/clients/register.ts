@@ -9,6 +9,7 @@ import {
   MFS_ERROR_ENOENT,
   MFS_ERROR_ENOTDIR,
   MFS_ERROR_EPERM,
+  MFS_ERROR_NOSPACE,
   MFS_STATUS_OK,
   ProtocolError,
   SESFLAG_ATTRBIT,
@@ -60,7 +61,9 @@ const refuse = (client: ClientConnection, status: number): void =>
 
 function newSession(client: ClientConnection, request: NewSession): void {
   const { master } = client.service;
-  const { metadata, nowS } = master;
+  const { metadata, nowS, changelog } = master;
+  if (changelog.blocked)
+    return client.sendRefusal(MATOCL_FUSE_REGISTER.encode({ variant: 'status', status: MFS_ERROR_NOSPACE }));
   const parameters = parametersFor(client, request);
   if (isStatus(parameters)) return refuse(client, parameters);
   const { tail } = request;
