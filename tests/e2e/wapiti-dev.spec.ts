@@ -9,6 +9,7 @@ import { WapitiFs } from '@wapiti-fs/client';
 import { type Background, background, run } from '../harness/processes.js';
 
 const WAPITI = resolve(__dirname, '../../apps/wapiti/dist/main.js');
+const API = resolve(__dirname, '../interop/client-api.mjs');
 const PORTS = 5;
 
 /** The first of some ports that are free on loopback, one after the other. */
@@ -90,6 +91,11 @@ describe('wapiti dev', () => {
     expect(await wapiti('ls')).toBe('tree\n');
   });
 
+  it('offers the operations of fs/promises', async () => {
+    const { stdout } = await run(process.execPath, [API, `127.0.0.1:${base + 2}`, 'operations']);
+    expect(stdout).toContain('all operations as expected');
+  });
+
   it('ends in order at Ctrl-C and keeps what --data says', async () => {
     cluster?.signal('SIGINT');
     expect(await cluster?.waitExit()).toBe(0);
@@ -102,8 +108,13 @@ describe('wapiti dev', () => {
 
   it('is there again after it was killed', async () => {
     await wapiti('mkdir', '-p', '/made/before/the/end');
+    const writer = background('writer', process.execPath, [API, `127.0.0.1:${base + 2}`, 'writer', String(48 << 20)]);
+    await writer.waitFor(/written 1\d MiB/);
     await cluster?.kill();
     await start('--data', data);
+    // It saw no error, and all it wrote is there.
+    expect([await writer.waitExit(60_000), writer.output]).toEqual([0, expect.stringContaining('all there')]);
+    expect(writer.output).toContain('disconnected');
     expect(await wapiti('ls', '/made/before/the')).toBe('end\n');
     await wapiti('get', '/tree/large', join(dir, 'once-more'));
     expect(readFileSync(join(dir, 'once-more')).equals(large)).toBe(true);
