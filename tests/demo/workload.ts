@@ -60,7 +60,7 @@ abstract class Program<T extends Done> {
   async more(count: number, timeoutMs = 60_000): Promise<void> {
     const wanted = this.operations.length + count;
     await eventually(
-      `${count} more operations`,
+      `${count} more operations after ${JSON.stringify(this.operations.at(-1))}`,
       () => {
         if (this.child.exitCode !== null) throw new Error(this.errors);
         return this.operations.length >= wanted;

@@ -4,8 +4,9 @@ import type { Clock, Timer } from '@wapiti-fs/runtime';
 
 import { type InterfaceState, readInterface } from './virtual-ip.js';
 
-/** Should a message of the kernel be lost. */
+/** Should a message of the kernel be lost; and while the interface is not usable. */
 const POLL_MS = 10_000;
+const POLL_DOWN_MS = 250;
 const RESTART_MS = 1000;
 
 /**
@@ -16,6 +17,7 @@ export class InterfaceWatch {
   private monitor: ChildProcess | undefined;
   private readonly poll: Timer;
   private restart: Timer | undefined;
+  private downPoll: Timer | undefined;
   private stopped = false;
   private reading = false;
   private again = false;
@@ -35,6 +37,7 @@ export class InterfaceWatch {
     this.stopped = true;
     this.poll.cancel();
     this.restart?.cancel();
+    this.downPoll?.cancel();
     this.monitor?.kill('SIGKILL');
   }
 
@@ -68,7 +71,10 @@ export class InterfaceWatch {
     do {
       this.again = false;
       const state = await readInterface(this.name).catch(() => undefined);
-      if (!this.stopped) this.report(state);
+      if (this.stopped) return;
+      this.report(state);
+      this.downPoll?.cancel();
+      if (state?.up !== true) this.downPoll = this.clock.after(POLL_DOWN_MS, () => void this.read());
     } while (this.again && !this.stopped);
     this.reading = false;
   }
