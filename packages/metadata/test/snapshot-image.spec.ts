@@ -30,7 +30,7 @@ test('an image written between operations is that of the moment of the snapshot'
       expect(Buffer.concat(pieces).equals(expected)).toBe(true);
       snapshot.release();
     }),
-    { seed: 20261124, numRuns: 40 },
+    { seed: 20261124, numRuns: 20 },
   );
 });
 

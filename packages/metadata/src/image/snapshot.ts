@@ -1,3 +1,4 @@
+import { AclTable, XattrTable } from '../store/packed.js';
 import type { MetadataStore } from '../store/store.js';
 import { writeSource } from './write.js';
 import { writeTables } from './write-tables.js';
@@ -20,7 +21,7 @@ export interface ImageSnapshot {
 const shared = new WeakMap<MetadataStore, { snapshots: number }>();
 
 /**
- * Freezes the metadata for an image: the pages of nodes, names and chunks are shared with the store, which copies a page before it
+ * Freezes the metadata for an image: the pages of nodes, names, chunks, attributes and ACLs are shared with the store, which copies a page before it
  * first writes into it, so that memory grows by the pages changed meanwhile. The small tables are written into memory at once.
  *
  * @example
@@ -37,7 +38,11 @@ export function takeSnapshot(store: MetadataStore): ImageSnapshot {
   const { version, metaid } = store;
   const nodes = store.nodes.freeze();
   const edges = store.edges.freeze(nodes);
-  const source = { version, metaid, nodes, edges, chunks: store.chunks.freeze(), tables: writeTables(store) };
+  const xattrs = new XattrTable(store.tables.xattrs.packed.freeze());
+  xattrs.attributes = store.tables.xattrs.attributes;
+  const acls = new AclTable(store.tables.acls.packed.freeze());
+  const chunks = store.chunks.freeze();
+  const source = { version, metaid, nodes, edges, chunks, xattrs, acls, tables: writeTables(store) };
   const sharing = shared.get(store) ?? { snapshots: 0 };
   sharing.snapshots++;
   shared.set(store, sharing);
@@ -51,7 +56,9 @@ export function takeSnapshot(store: MetadataStore): ImageSnapshot {
       released = true;
       sharing.snapshots--;
       // Pages may still be shared with another snapshot.
-      if (sharing.snapshots === 0) for (const part of [store.nodes, store.edges, store.chunks]) part.endSharing();
+      const { xattrs: liveXattrs, acls: liveAcls } = store.tables;
+      const parts = [store.nodes, store.edges, store.chunks, liveXattrs.packed, liveAcls.packed];
+      if (sharing.snapshots === 0) for (const part of parts) part.endSharing();
     },
   };
 }

@@ -5,7 +5,6 @@ import type { MetadataStore } from '../store/store.js';
 import { SESSION_STATS } from '../store/tables.js';
 import type { SectionName } from './frame.js';
 
-const XATTR_BUCKETS = 1 << 20;
 const SESSION_BUCKETS = 256;
 const OPEN_BUCKETS = 4096;
 const LOCK_BUCKETS = 1024;
@@ -73,35 +72,6 @@ function quotas({ tables }: MetadataStore, w: Writer): void {
   }
 }
 
-function xattrs({ tables }: MetadataStore, w: Writer): void {
-  for (const [inode, attributes] of byBucket(tables.xattrs, ([i]) => i % XATTR_BUCKETS)) {
-    for (const { name, value } of attributes) {
-      w.u32(inode);
-      w.u8(name.length);
-      w.u32(value.length);
-      w.bytes(name);
-      w.bytes(value);
-    }
-  }
-  w.bytes(Buffer.alloc(9));
-}
-
-function acls({ tables }: MetadataStore, w: Writer): void {
-  const records = [...tables.acls].map(([key, acl]) => ({ inode: Math.floor(key / 4), type: key % 4, acl }));
-  const bucket = (r: { inode: number; type: number }): number =>
-    ((Math.imul(r.inode, 0x56bf7623) + r.type) >>> 0) % XATTR_BUCKETS;
-  for (const { inode, type, acl } of byBucket(records, bucket)) {
-    w.u32(inode);
-    w.u8(type);
-    for (const value of [acl.user, acl.group, acl.other, acl.mask, acl.users.length, acl.groups.length]) w.u16(value);
-    for (const { id, perm } of [...acl.users, ...acl.groups]) {
-      w.u32(id);
-      w.u16(perm);
-    }
-  }
-  w.bytes(Buffer.alloc(17));
-}
-
 function openFiles({ tables }: MetadataStore, w: Writer): void {
   const pairs = [...tables.openFiles.bySession].flatMap(([session, inodes]) =>
     [...inodes].map((inode) => ({ session, inode })),
@@ -160,8 +130,6 @@ const BODIES: Readonly<Partial<Record<SectionName, (store: MetadataStore, w: Wri
   SCLA: classes,
   FREE: free,
   QUOT: quotas,
-  XATR: xattrs,
-  PACL: acls,
   OPEN: openFiles,
   FLCK: flocks,
   PLCK: posixLocks,

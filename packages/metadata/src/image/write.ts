@@ -11,9 +11,10 @@ import {
 import type { ChunkTable } from '../store/chunks.js';
 import type { EdgeTable } from '../store/edges.js';
 import type { NodeTable } from '../store/nodes.js';
+import type { AclTable, PackedTable, XattrTable } from '../store/packed.js';
 import type { MetadataStore } from '../store/store.js';
 import { END_MARKER, type SectionName, SECTIONS, SIGNATURE } from './frame.js';
-import { imageOrder, PAUSE } from './order.js';
+import { imageOrder, inOrder, PAUSE } from './order.js';
 import { writeTables } from './write-tables.js';
 
 /** A piece is handed out when it has grown to this size. */
@@ -21,6 +22,9 @@ const PIECE_BYTES = 1 << 18;
 const NODE_BYTES = 32;
 const EDGE_BYTES = 18;
 const CHUNK_BYTES = 17;
+const XATTR_BUCKETS = 1 << 20;
+const XATTR_END_BYTES = 9;
+const ACL_END_BYTES = 17;
 const STEP = 1 << 16;
 const NOTHING = Buffer.alloc(0);
 
@@ -31,6 +35,8 @@ export interface ImageSource {
   readonly nodes: NodeTable;
   readonly edges: EdgeTable;
   readonly chunks: ChunkTable;
+  readonly xattrs: XattrTable;
+  readonly acls: AclTable;
   readonly tables: ReadonlyMap<SectionName, Buffer>;
 }
 
@@ -176,6 +182,58 @@ function* chunksSection({ chunks }: ImageSource, now: number): Generator<Buffer>
   yield out.take();
 }
 
+/** Packed tables in the order of the reference's buckets, in each the newest first (spec 07 §3.14). */
+function bucketOrder(packed: PackedTable, bucket: (key: number) => number): Generator<number> {
+  const { size } = packed;
+  return inOrder(
+    () => packed.entries(),
+    size,
+    (slot) => bucket(packed.key(slot)),
+    XATTR_BUCKETS,
+    (slot) => packed.added(slot),
+  );
+}
+
+function* xattrsSection({ xattrs }: ImageSource): Generator<Buffer> {
+  const { packed } = xattrs;
+  yield sectionHead('XATR', packed.valueBytes + xattrs.attributes * 4 + XATTR_END_BYTES);
+  const out = new Output();
+  for (const slot of bucketOrder(packed, (inode) => inode % XATTR_BUCKETS)) {
+    if (slot === PAUSE) {
+      yield NOTHING;
+      continue;
+    }
+    for (const { encoded } of xattrs.decode(slot)) {
+      out.writer.u32(packed.key(slot));
+      out.writer.bytes(encoded);
+    }
+    if (out.full) yield out.take();
+  }
+  out.writer.bytes(Buffer.alloc(XATTR_END_BYTES));
+  yield out.take();
+}
+
+function* aclsSection({ acls }: ImageSource): Generator<Buffer> {
+  const { packed } = acls;
+  yield sectionHead('PACL', packed.valueBytes + packed.size * 5 + ACL_END_BYTES);
+  const out = new Output();
+  const bucket = (key: number): number =>
+    ((Math.imul(Math.floor(key / 4), 0x56bf7623) + (key % 4)) >>> 0) % XATTR_BUCKETS;
+  for (const slot of bucketOrder(packed, bucket)) {
+    if (slot === PAUSE) {
+      yield NOTHING;
+      continue;
+    }
+    const key = packed.key(slot);
+    out.writer.u32(Math.floor(key / 4));
+    out.writer.u8(key % 4);
+    out.writer.bytes(packed.value(slot));
+    if (out.full) yield out.take();
+  }
+  out.writer.bytes(Buffer.alloc(ACL_END_BYTES));
+  yield out.take();
+}
+
 function sectionHead(name: SectionName, length: number): Buffer {
   const version = SECTIONS.find(([section]) => section === name)?.[1] ?? '';
   const head = new Writer(16);
@@ -194,6 +252,8 @@ export function* writeSource(source: ImageSource, now: number): Generator<Buffer
   for (const [name] of SECTIONS) {
     if (name === 'NODE') yield* nodesSection(source);
     else if (name === 'EDGE') yield* edgesSection(source);
+    else if (name === 'XATR') yield* xattrsSection(source);
+    else if (name === 'PACL') yield* aclsSection(source);
     else if (name === 'CHNK') yield* chunksSection(source, now);
     else {
       const body = source.tables.get(name) ?? NOTHING;
@@ -210,7 +270,7 @@ export function* writeSource(source: ImageSource, now: number): Generator<Buffer
  */
 export function* writeImage(store: MetadataStore, now = 0): Generator<Buffer> {
   const { version, metaid, nodes, edges, chunks } = store;
-  const tables = writeTables(store);
-  for (const piece of writeSource({ version, metaid, nodes, edges, chunks, tables }, now))
-    if (piece.length > 0) yield piece;
+  const { xattrs, acls } = store.tables;
+  const source = { version, metaid, nodes, edges, chunks, xattrs, acls, tables: writeTables(store) };
+  for (const piece of writeSource(source, now)) if (piece.length > 0) yield piece;
 }

@@ -4,6 +4,7 @@ export * from './edges.js';
 export * from './free-inodes.js';
 export * from './hash.js';
 export * from './nodes.js';
+export * from './packed.js';
 export * from './stats.js';
 export * from './store.js';
 export * from './tables.js';

@@ -4,6 +4,7 @@ import { EdgeTable } from './edges.js';
 import { FreeInodes } from './free-inodes.js';
 import { NODE_HAS_ACCESS_ACL, NODE_HAS_DEFAULT_ACL, NODE_HAS_XATTR, NodeTable } from './nodes.js';
 import { addStats, noStats, StatsTable } from './stats.js';
+import type { Xattr } from './packed.js';
 import { ACL_ACCESS, aclKey, type Acl, goalClass, Tables } from './tables.js';
 
 /**
@@ -44,21 +45,25 @@ export class MetadataStore {
     return definition === undefined ? 1 : Math.max(definition.keep.length, definition.arch.length);
   }
 
+  /** A copy of the ACL of a type: ACL_ACCESS or ACL_DEFAULT. */
   acl(inode: number, type: number): Acl | undefined {
-    return this.tables.acls.get(aclKey(inode, type));
+    const flag = type === ACL_ACCESS ? NODE_HAS_ACCESS_ACL : NODE_HAS_DEFAULT_ACL;
+    return (this.nodes.flags.get(inode) & flag) === 0 ? undefined : this.tables.acls.get(aclKey(inode, type));
   }
 
   setAcl(inode: number, type: number, acl: Acl | undefined): void {
     const flag = type === ACL_ACCESS ? NODE_HAS_ACCESS_ACL : NODE_HAS_DEFAULT_ACL;
     const flags = this.nodes.flags.get(inode);
+    if (acl === undefined && (flags & flag) === 0) return;
     if (acl === undefined) this.tables.acls.delete(aclKey(inode, type));
     else this.tables.acls.set(aclKey(inode, type), acl);
     this.nodes.flags.set(inode, acl === undefined ? flags & ~flag : flags | flag);
   }
 
   /** Replaces all attributes of an inode (newest first); none = removed. */
-  setXattrs(inode: number, attributes: { name: Buffer; value: Buffer }[]): void {
+  setXattrs(inode: number, attributes: readonly Xattr[]): void {
     const flags = this.nodes.flags.get(inode);
+    if (attributes.length === 0 && (flags & NODE_HAS_XATTR) === 0) return;
     if (attributes.length === 0) this.tables.xattrs.delete(inode);
     else this.tables.xattrs.set(inode, attributes);
     this.nodes.flags.set(inode, attributes.length === 0 ? flags & ~NODE_HAS_XATTR : flags | NODE_HAS_XATTR);
@@ -95,7 +100,8 @@ export class MetadataStore {
 
   /** Bytes of everything that grows with the number of files; small tables are left out. */
   get memoryBytes(): number {
-    const { nodes, edges, chunks, stats, freeInodes } = this;
-    return [nodes, edges, chunks, stats, freeInodes].reduce((sum, part) => sum + part.memoryBytes, 0);
+    const { nodes, edges, chunks, stats, freeInodes, tables } = this;
+    const parts = [nodes, edges, chunks, stats, freeInodes, tables.xattrs.packed, tables.acls.packed];
+    return parts.reduce((sum, part) => sum + part.memoryBytes, 0);
   }
 }

@@ -1,4 +1,5 @@
-/** The small tables of an image: plain objects in Maps whose insertion order is from oldest to newest (spec 07 §3.14). */
+/** The small tables of an image: mostly plain objects in Maps whose insertion order is from oldest to newest (spec 07 §3.14). */
+import { AclTable, XattrTable } from './packed.js';
 
 /** Session record (spec 07 §3.1). `rootInode` 0 = meta session. */
 export interface SessionParameters {
@@ -142,9 +143,8 @@ export class Tables {
   readonly sessions = new Map<number, Session>();
   readonly sclasses = new Map<number, StorageClass>();
   readonly quotas = new Map<number, Quota>();
-  /** inode -> attributes, newest FIRST (the image keeps this order). */
-  readonly xattrs = new Map<number, { name: Buffer; value: Buffer }[]>();
-  readonly acls = new Map<number, Acl>();
+  readonly xattrs = new XattrTable();
+  readonly acls = new AclTable();
   readonly openFiles = new OpenFiles();
   /** inode -> locks, newest first. */
   readonly flocks = new Map<number, FlockLock[]>();

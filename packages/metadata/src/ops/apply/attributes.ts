@@ -22,6 +22,7 @@ export const attributesEffects = {
     acl.user = (acl.user & ~7) | ((mode >> 6) & 7);
     acl.mask = (acl.mask & ~7) | ((mode >> 3) & 7);
     acl.other = (acl.other & ~7) | (mode & 7);
+    store.setAcl(inode, ACL_ACCESS, acl);
   },
   ACCESS(store, change) {
     checkNode(store, change, change.inode);
