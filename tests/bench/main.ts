@@ -1,6 +1,7 @@
 /**
  * Benchmarks of whole clusters: the C client and ours on a wholly C cluster and on a wholly Wapiti one, the same loads in the same run,
- * in turns. `scripts/bench [--quick] [--rounds N] [--size MIB] [--json FILE] [--only PART]`; parts: cluster, chunkserver, protocol.
+ * in turns; and the benchmarks of single packages.
+ * `scripts/bench [--quick] [--rounds N] [--size MIB] [--json FILE] [--only PART]`; parts: protocol, metadata, chunkserver, cluster.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -117,9 +118,16 @@ async function clusterPart(): Promise<Part> {
 
 interface ToolRow {
   readonly name: string;
+  readonly unit?: string;
   readonly c?: number;
   readonly ours: number;
   readonly ratio?: number;
+}
+
+/** What a benchmark of a package writes: rows, or values by name. */
+interface ToolResult {
+  readonly rows?: readonly ToolRow[];
+  readonly results?: Readonly<Record<string, { readonly value: number; readonly unit: string }>>;
 }
 
 /** A benchmark of one package, which prints JSON into a file. */
@@ -135,11 +143,13 @@ function toolPart(part: string, script: string, args: readonly string[]): Part {
     });
     if (child.status !== 0)
       return { part, columns: [], rows: [], failures: [`${script}: ${child.stderr.split('\n')[0]}`] };
-    const { rows } = JSON.parse(readFileSync(json, 'utf8')) as { rows: ToolRow[] };
+    const { rows, results } = JSON.parse(readFileSync(json, 'utf8')) as ToolResult;
+    const all: readonly ToolRow[] =
+      rows ?? Object.entries(results ?? {}).map(([name, { value, unit }]) => ({ name, unit, ours: value }));
     return {
       part,
-      columns: rows.some((row) => row.c !== undefined) ? ['C', 'ours'] : ['ours'],
-      rows: rows.map(({ name, c, ours, ratio }) => ({ name, unit: '', values: { C: c, ours }, ratio })),
+      columns: all.some((row) => row.c !== undefined) ? ['C', 'ours'] : ['ours'],
+      rows: all.map(({ name, unit, c, ours, ratio }) => ({ name, unit: unit ?? '', values: { C: c, ours }, ratio })),
       failures: [],
     };
   } finally {
@@ -171,6 +181,8 @@ async function main(): Promise<void> {
     console.log(`${table(part)}\n`);
   };
   if (only === undefined || only === 'protocol') add(toolPart('protocol', 'packages/protocol/bench/frames.mjs', []));
+  if (only === undefined || only === 'metadata')
+    add(toolPart('metadata', 'packages/metadata/bench/store.mjs', ['--files', String(quick ? 100_000 : 1_000_000)]));
   if (only === undefined || only === 'chunkserver')
     add(toolPart('one chunkserver', 'apps/mfschunkserver/bench/throughput.mjs', ['--rounds', String(rounds)]));
   if (only === undefined || only === 'cluster') add(await clusterPart());
