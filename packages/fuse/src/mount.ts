@@ -67,6 +67,7 @@ export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): 
     notifier.stop();
     closeSync(fd);
   });
+  await Promise.race([session.ready, ended]);
   let unmounting: Promise<void> | undefined;
   return {
     mountPoint: options.mountPoint,

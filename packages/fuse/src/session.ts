@@ -67,7 +67,9 @@ export class FuseSession {
   private readonly waiting = new Map<bigint, AbortController>();
   /** Requests without an answer yet, with the thread that waits for it. */
   private readonly pendingRequests = new Map<bigint, number>();
-  initialized = false;
+  private initialized: () => void = () => undefined;
+  /** Resolves when the kernel and this session have agreed on how to talk. */
+  readonly ready = new Promise<void>((resolve) => (this.initialized = resolve));
 
   constructor(
     private readonly fs: InodeFileSystem,
@@ -202,8 +204,8 @@ export class FuseSession {
     buffer.writeUInt32LE(maxWrite, at + 20);
     buffer.writeUInt32LE(1_000_000_000, at + 24); // times have whole seconds
     buffer.writeUInt16LE(Math.ceil(maxWrite / 4096), at + 28);
-    this.initialized = true;
     this.succeed(unique, buffer);
+    this.initialized();
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { DataEngine, MfsClient, SessionInfo } from '@wapiti-fs/client';
+import type { DataEngine, InodeData, MfsClient, SessionInfo } from '@wapiti-fs/client';
 import type { Caller as KernelCaller, Attributes, Entry } from '@wapiti-fs/fuse';
 import { FuseError } from '@wapiti-fs/fuse';
 import { type AttributeRecord, MFS_NAME_MAX, TYPE_FILE } from '@wapiti-fs/protocol';
@@ -48,6 +48,8 @@ export interface ContextParts {
   readonly groups?: GroupsCache;
 }
 
+/** So long after a write an answer of the master may still have been made before it. Changes by others come as messages anyway. */
+const SETTLED_MS = 2000;
 const SYMLINK_ENTRIES = 400_448;
 const NEGATIVE_ENTRIES = 400_448;
 
@@ -64,6 +66,7 @@ export class MountContext {
   /** Names that do not exist, by `parent/name`. */
   readonly negative: ExpiringCache<string, true>;
   readonly symlinks: ExpiringCache<number, Buffer>;
+  private readonly lastWriteMs = new WeakMap<InodeData, number>();
   /** What the master told when it registered this mount; undefined before. */
   session: SessionInfo | undefined;
 
@@ -92,9 +95,14 @@ export class MountContext {
     if (name.length > MFS_NAME_MAX) throw new FuseError(ENAMETOOLONG);
   }
 
+  /** Data are written to a file: what the master says about its length is older for a while. */
+  writing(data: InodeData): void {
+    this.lastWriteMs.set(data, this.clock.monotonicMs());
+  }
+
   /** Attributes for the kernel: with the length and times that the master does not know yet. */
-  attributes(inode: number, record: AttributeRecord): Attributes {
-    const attributes = kernelAttributes(inode, record, this.sizeOf(inode, record));
+  attributes(inode: number, record: AttributeRecord, fresh: boolean): Attributes {
+    const attributes = kernelAttributes(inode, record, this.sizeOf(inode, record, fresh));
     const pending = this.client.session.times.pending(inode);
     if (pending === undefined) return attributes;
     return {
@@ -104,27 +112,34 @@ export class MountContext {
     };
   }
 
-  /** Size of a file: what was written here counts at once; the length of the master is told to the open file. */
-  private sizeOf(inode: number, record: AttributeRecord): number {
+  /**
+   * Size of a file. What was written here counts at once, and an answer that was on its way meanwhile never makes the file shorter;
+   * otherwise the length just told by the master is passed on to the open file. A listing may be older than what is known.
+   */
+  private sizeOf(inode: number, record: AttributeRecord, fresh: boolean): number {
     if (record.type !== TYPE_FILE) return record.length;
     const data = this.data.find(inode);
     if (data === undefined) return record.length;
-    if (!data.dirty) data.setLength(record.length);
-    return Math.max(record.length, data.length);
+    if (!fresh) return data.length;
+    const quietMs = this.clock.monotonicMs() - (this.lastWriteMs.get(data) ?? -Infinity);
+    if (data.dirty || quietMs < SETTLED_MS) return Math.max(record.length, data.length);
+    data.setLength(record.length);
+    return data.length;
   }
 
-  entry(inode: number, record: AttributeRecord): Entry {
+  /** `fresh`: the record comes straight from the master. */
+  entry(inode: number, record: AttributeRecord, fresh = true): Entry {
     return {
       inode,
       generation: 1,
       entryTimeoutMs: entryTimeoutMs(record, this.settings),
       attributesTimeoutMs: attributesTimeoutMs(record, this.settings),
-      attributes: this.attributes(inode, record),
+      attributes: this.attributes(inode, record, fresh),
     };
   }
 
-  attributesReply(inode: number, record: AttributeRecord): { timeoutMs: number; attributes: Attributes } {
-    return { timeoutMs: attributesTimeoutMs(record, this.settings), attributes: this.attributes(inode, record) };
+  attributesReply(inode: number, record: AttributeRecord, fresh = true): { timeoutMs: number; attributes: Attributes } {
+    return { timeoutMs: attributesTimeoutMs(record, this.settings), attributes: this.attributes(inode, record, fresh) };
   }
 }
 

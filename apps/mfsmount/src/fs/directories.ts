@@ -56,7 +56,8 @@ export class Directories {
       size += (head + name.length + 7) & ~7;
       if (size > sizeBytes && page.length > 0) break;
       const isLink = name.equals(DOT) || name.equals(DOT_DOT);
-      const entry = plus && attributes !== undefined && !isLink ? this.context.entry(inode, attributes) : undefined;
+      const entry =
+        plus && attributes !== undefined && !isLink ? this.context.entry(inode, attributes, false) : undefined;
       page.push({ name, inode, mode: modeOfType(type), nextOffset: index + 1, entry });
     }
     return page;

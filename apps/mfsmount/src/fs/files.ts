@@ -142,6 +142,7 @@ export class Files {
     if (at + sizeBytes >= MFS_MAX_FILE_SIZE) throw new FuseError(EFBIG);
     file.wrote = true;
     session.times.modified(file.inode, session.masterNowS());
+    context.writing(file.data);
     await file.data.write(at, data, { superuser: caller.uid === 0 });
     context.openDirectories.inodeChanged(file.inode);
     return sizeBytes;
@@ -186,6 +187,7 @@ export class Files {
   }
 
   async sync(file: OpenFile): Promise<void> {
+    if (file.wrote) this.context.writing(file.data);
     await file.data.flush();
     file.wrote = false;
   }

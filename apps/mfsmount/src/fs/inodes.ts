@@ -9,7 +9,7 @@ import {
 } from '@wapiti-fs/protocol';
 
 import type { MountContext } from './context.js';
-import { EACCES, EFBIG, statusOf } from './errors.js';
+import { EACCES, EFBIG, EIO, statusOf } from './errors.js';
 import type { Identity } from './groups.js';
 import type { OpenFiles } from './open-files.js';
 
@@ -29,7 +29,7 @@ export class Inodes {
     const listed = context.openDirectories.findInode(caller, inode);
     if (listed?.attributes !== undefined) {
       context.counters.add('getattr-cached');
-      return context.attributesReply(inode, listed.attributes);
+      return context.attributesReply(inode, listed.attributes, false);
     }
     context.counters.add('getattr');
     return context.client
@@ -47,7 +47,11 @@ export class Inodes {
     const others = { mode, uid, gid, atime, mtime };
     const some = Object.values(others).some((one) => one !== undefined);
     // without anything to set only ctime changes, as by chown(-1, -1)
-    if (some || record === undefined) record = await context.client.setattr(who, inode, others);
+    if (some || record === undefined)
+      record = await context.client.setattr(who, inode, {
+        ...others,
+        sugidClearMode: context.settings.sugidClearMode,
+      });
     context.openDirectories.inodeChanged(inode);
     return context.attributesReply(inode, record);
   }
@@ -61,7 +65,7 @@ export class Inodes {
     if (sizeBytes >= MFS_MAX_FILE_SIZE) throw new FuseError(EFBIG);
     if (handle !== undefined && !this.files.get(handle).writable) throw new FuseError(EACCES);
     const flags = handle === undefined ? 0 : TRUNCATE_FLAG_OPENED;
-    let record: AttributeRecord | undefined;
+    let record = undefined as AttributeRecord | undefined;
     const perform = async (): Promise<number> => {
       record = (await truncateWhenUnlocked(this.context, who, inode, sizeBytes, flags)).attributes;
       return record.length;
@@ -69,7 +73,8 @@ export class Inodes {
     const data = this.context.data.find(inode);
     if (data === undefined) await perform();
     else await data.truncate(perform);
-    return record as unknown as AttributeRecord;
+    if (record === undefined) throw new FuseError(EIO, 'the truncation was not performed');
+    return record;
   }
 
   access(caller: Caller, inode: number, mask: number): Promise<void> {

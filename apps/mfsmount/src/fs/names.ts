@@ -18,7 +18,7 @@ export class Names {
     const listed = context.openDirectories.findName(caller, parent, name);
     if (listed?.attributes !== undefined) {
       context.counters.add('lookup.cached.readdir');
-      return context.entry(listed.inode, listed.attributes);
+      return context.entry(listed.inode, listed.attributes, false);
     }
     if (context.negative.get(nameKey(parent, name)) !== undefined) {
       context.counters.add('lookup.cached.negative');
@@ -48,7 +48,14 @@ export class Names {
     const { context } = this;
     context.checkName(name);
     context.counters.add('mkdir');
-    const made = await context.client.mkdir(context.who(caller), parent, name, mode, umask);
+    const made = await context.client.mkdir(
+      context.who(caller),
+      parent,
+      name,
+      mode,
+      umask,
+      context.settings.mkdirCopySgid,
+    );
     this.appeared(parent, name);
     return context.entry(made.inode, made.attributes);
   }

@@ -102,12 +102,12 @@ export class MfsClient implements ChunkMaster {
   }
 
   /** `mode` unmasked; the master takes `umask` away, unless a default ACL decides (spec 02 §5.4). */
-  mkdir(caller: Caller, parent: number, name: Buffer, mode: number, umask = 0): Promise<Entry> {
+  mkdir(caller: Caller, parent: number, name: Buffer, mode: number, umask = 0, copySgid = true): Promise<Entry> {
     const since = this.session.masterNowS();
     return this.asker.ask(
       CLTOMA_FUSE_MKDIR,
       MATOCL_FUSE_MKDIR,
-      { parent, name, mode: mode & 0o7777, cumask: umask, ...identity(caller), copySgid: 1 },
+      { parent, name, mode: mode & 0o7777, cumask: umask, ...identity(caller), copySgid: copySgid ? 1 : 0 },
       at('mkdir', caller, parent, name),
       this.resent.made(caller, parent, name, TYPE_DIRECTORY, since),
     );
@@ -224,7 +224,7 @@ export class MfsClient implements ChunkMaster {
         atime: typeof atime === 'number' ? seconds(atime) : 0,
         mtime: typeof mtime === 'number' ? seconds(mtime) : 0,
         winattr: 0,
-        sugidClearMode: SUGID_CLEAR_MODE_EXT,
+        sugidClearMode: change.sugidClearMode ?? SUGID_CLEAR_MODE_EXT,
       },
       at('setattr', caller, inode),
     );

@@ -47,6 +47,8 @@ export interface AttributeChange {
   readonly gid?: number | undefined;
   readonly atime?: number | 'now' | undefined;
   readonly mtime?: number | 'now' | undefined;
+  /** SUGID_CLEAR_MODE_*: what becomes of suid and sgid bits when the owner changes. Default EXT. */
+  readonly sugidClearMode?: number | undefined;
 }
 
 export interface SpaceInfo {
