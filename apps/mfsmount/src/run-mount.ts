@@ -49,8 +49,7 @@ export async function runMount(argv: readonly string[]): Promise<void> {
     if (!isDaemon) {
       for (const notice of settings.notices) starter.print(`${notice}\n`);
       checkMountPoint(settings.mountPoint, settings.nonEmpty);
-      if (settings.meta)
-        throw new UsageError('the meta file system cannot be mounted by this program: use mfstools for the trash');
+      if (settings.meta) throw new UsageError('the meta file system (mfsmeta) cannot be mounted by this program');
     }
     if (parsed.fake) return;
     if (!settings.foreground && !isDaemon) {
