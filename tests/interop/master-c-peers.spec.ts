@@ -95,6 +95,21 @@ END
         flock large -c 'flock -n large true && exit 1 || exit 0'`);
     });
 
+    it('brings a deleted file back through a meta mount, and mounts folders', async () => {
+      await shell(`cd ${dir} && mfssettrashtime 86400 tree/source/d6/e1/file-6 && rm tree/source/d6/e1/file-6`);
+      const meta = await lab.mount('cl', lab.address('m1'), { implementation: 'c', options: ['-m'] });
+      await shell(`cd ${meta.dir}/trash
+        name=$(find . -name '*file-6' | head -n 1) && test -n "$name" && mv "$name" "$(dirname "$name")/undel/"`);
+      await shell(`cmp ${dir}/tree/source/d6/e1/file-6 ${source}/d6/e1/file-6`);
+      await lab.unmount(meta.dir);
+      const folder = await lab.mount('cl', lab.address('m1'), { implementation: 'c', options: ['-S', '/tree/source'] });
+      await shell(
+        `diff -r ${source}/d7 ${folder.dir}/d7 && test ! -e ${folder.dir}/../large && touch ${folder.dir}/new`,
+      );
+      await shell(`test -e ${dir}/tree/source/new && rm ${folder.dir}/new`);
+      await lab.unmount(folder.dir);
+    });
+
     it('shows the space', async () => {
       const [total, used, free] = (await client('df', '-B1', '--output=size,used,avail', dir))
         .split('\n')[1]!

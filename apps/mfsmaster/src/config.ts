@@ -26,6 +26,8 @@ export interface MasterConfig {
   readonly limits: Omit<ChunkManagerOptions, 'knownServers'>;
   readonly maintenanceS: number;
   readonly temporaryMaintenanceS: number;
+  /** 0: never. */
+  readonly removeUnusedDays: number;
   readonly sessionSustainS: number;
   readonly atimeMode: number;
   readonly reserveSpace: ReservedSpace;
@@ -179,6 +181,7 @@ export const masterConfig: ConfigDefinition<MasterConfig> = defineConfig(
       },
       maintenanceS: keys.CS_MAINTENANCE_MODE_TIMEOUT,
       temporaryMaintenanceS: keys.CS_TEMP_MAINTENANCE_MODE_TIMEOUT,
+      removeUnusedDays: keys.CS_DAYS_TO_REMOVE_UNUSED > 365 ? 0 : keys.CS_DAYS_TO_REMOVE_UNUSED,
       sessionSustainS: keys.SESSION_SUSTAIN_TIME,
       // as the reference: not the default, but "always"
       atimeMode: keys.ATIME_MODE > 4 ? 0 : keys.ATIME_MODE,

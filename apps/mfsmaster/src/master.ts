@@ -268,6 +268,7 @@ function chunkserverOptions(config: MasterConfig) {
     authCode: config.authCode,
     limits: config.limits,
     temporaryMaintenanceS: config.temporaryMaintenanceS,
+    removeUnusedDays: config.removeUnusedDays,
     allowLoopback: config.allowLoopback,
   };
 }

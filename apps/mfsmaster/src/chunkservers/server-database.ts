@@ -9,9 +9,13 @@ const CSDB_MAINTENANCEON = 4;
 const CSDB_MAINTENANCEOFF = 5;
 const CSDB_MAINTENANCETMP = 6;
 const MAX_CSID = 65535;
+const DAY_S = 86_400;
 
 /** The persistent list of known chunkservers. */
 export class ServerDatabase {
+  /** csid -> when it was connected last; not persistent. */
+  private readonly lastSeenS = new Map<number, number>();
+
   constructor(
     private readonly metadata: Metadata,
     private readonly nowS: () => number,
@@ -80,6 +84,18 @@ export class ServerDatabase {
 
   setTemporaryMaintenance(ip: number, port: number, untilS: number): void {
     this.commit(CSDB_MAINTENANCETMP, ip, port, untilS);
+  }
+
+  /** Forgets servers that were not connected for so long (0: never); those not seen since the start are counted from then on. */
+  removeUnused(days: number, isConnected: (csid: number) => boolean): void {
+    const now = this.nowS();
+    for (const { ip, port, csid } of [...this.list]) {
+      if (isConnected(csid) || !this.lastSeenS.has(csid)) this.lastSeenS.set(csid, now);
+      else if (days > 0 && now - (this.lastSeenS.get(csid) ?? now) > days * DAY_S) {
+        this.lastSeenS.delete(csid);
+        this.remove(ip, port);
+      }
+    }
   }
 
   /** Ends maintenance whose time is over. */

@@ -9,6 +9,8 @@ import { MetadataChunkTable } from './metadata-table.js';
 import type { Turn } from '../turn.js';
 import { ServerDatabase } from './server-database.js';
 
+const UNUSED_CHECK_MS = 600_000;
+
 export interface ChunkserverServiceOptions {
   readonly listenHost: string;
   readonly listenPort: number;
@@ -16,6 +18,8 @@ export interface ChunkserverServiceOptions {
   readonly authCode: string | undefined;
   readonly limits: Omit<ChunkManagerOptions, 'knownServers'>;
   readonly temporaryMaintenanceS: number;
+  /** Days after which a server that does not come back is forgotten; 0: never. */
+  readonly removeUnusedDays: number;
   /** Chunkservers on 127.0.0.0/8: refused by the reference, needed when the whole cluster runs in one process. */
   readonly allowLoopback: boolean;
 }
@@ -41,6 +45,7 @@ export class ChunkserverService {
   private readonly byId = new Map<number, ChunkserverConnection>();
   private listener: FramedServer | undefined;
   private timer: Timer | undefined;
+  private unusedTimer: Timer | undefined;
   private readonly log: Logger;
   private readonly limits: ChunkManagerOptions;
   private stopping = false;
@@ -93,6 +98,9 @@ export class ChunkserverService {
         this.database.expireMaintenance();
       }),
     );
+    this.unusedTimer = this.services.clock.every(UNUSED_CHECK_MS, () =>
+      this.turn.run(() => this.database.removeUnused(this.options.removeUnusedDays, (csid) => this.isConnected(csid))),
+    );
   }
 
   private async listen(): Promise<void> {
@@ -121,6 +129,7 @@ export class ChunkserverService {
   async stop(): Promise<void> {
     this.stopping = true;
     this.timer?.cancel();
+    this.unusedTimer?.cancel();
     for (const connection of this.connections) connection.close();
     await this.listener?.close(true);
   }
