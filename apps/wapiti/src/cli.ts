@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { VERSION_STRING } from '@wapiti-fs/protocol';
 import { Command, CommanderError } from 'commander';
 
@@ -10,6 +12,7 @@ import { EXIT, type Terminal, UsageError } from './terminal.js';
 /** Runs the command line and resolves to the exit code; never rejects. */
 export async function runCli(args: readonly string[], given: Partial<Terminal> = {}): Promise<number> {
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal); // every file under way listens
   const stop = (): void => abort.abort(new Error('interrupted'));
   const ownSignals = given.signal === undefined;
   if (ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);

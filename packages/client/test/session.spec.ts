@@ -477,6 +477,57 @@ describe('the session with the master', () => {
     });
   });
 
+  it.each([1, 2, 3, 4, 5])('shows no error, whenever connections break (seed %d)', async (seed) => {
+    const random = new SeededRandom(seed);
+    const names = new Map<string, number>();
+    let inodes = 1;
+    let executed = 0;
+    /** Executes, and loses the connection before, after, or on the way of the answer. */
+    const perhaps = (answer: Buffer): Buffer | undefined => {
+      executed++;
+      const dice = random.below(6);
+      if (dice < 2) clock.after(dice, () => network.cut('client'));
+      return dice === 2 ? void network.cut('client') : answer;
+    };
+    a.on(CLTOMA_FUSE_MKDIR, ({ msgid, name: bytes }) => {
+      if (names.has(bytes.toString()))
+        return perhaps(MATOCL_FUSE_MKDIR.encode({ variant: 'status', msgid, status: MFS_ERROR_EEXIST }));
+      names.set(bytes.toString(), ++inodes);
+      const made = { inode: inodes, attributes: attributes({ type: TYPE_DIRECTORY, uid: 1000 }) };
+      return perhaps(MATOCL_FUSE_MKDIR.encode({ variant: 'ok', msgid, ...made }));
+    })
+      .on(CLTOMA_FUSE_LOOKUP, ({ msgid, name: bytes }) => {
+        const inode = names.get(bytes.toString());
+        if (inode === undefined)
+          return perhaps(MATOCL_FUSE_LOOKUP.encode({ variant: 'status', msgid, status: MFS_ERROR_ENOENT }));
+        const found = { inode, attributes: attributes({ type: TYPE_DIRECTORY, uid: 1000 }), lflags: 0 };
+        return perhaps(MATOCL_FUSE_LOOKUP.encode({ variant: 'ok', msgid, ...found }));
+      })
+      .on(CLTOMA_FUSE_UNLINK, ({ msgid, name: bytes }) => {
+        const inode = names.get(bytes.toString());
+        names.delete(bytes.toString());
+        return perhaps(
+          inode === undefined
+            ? MATOCL_FUSE_UNLINK.encode({ variant: 'status', msgid, status: MFS_ERROR_ENOENT })
+            : MATOCL_FUSE_UNLINK.encode({ variant: 'ok', msgid, inode }),
+        );
+      });
+    const client = new MfsClient(await started());
+    const worker = async (id: number): Promise<void> => {
+      for (let i = 0; i < 40; i++) {
+        const one = Buffer.from(`${id}-${i}`);
+        const { inode } = await client.mkdir(user, 1, one, 0o755);
+        expect(inode).toBe(names.get(one.toString()));
+        if (i % 2 === 0) await client.unlink(user, 1, one);
+      }
+    };
+    await during(Promise.all([worker(0), worker(1), worker(2)]), 600_000, 100);
+    expect([...names.keys()].every((one) => Number(one.split('-')[1]) % 2 === 1)).toBe(true);
+    expect(names.size).toBe(60);
+    expect(executed).toBeGreaterThan(180); // some were executed twice
+    expect(client.session.info.sessionId).toBe(7);
+  });
+
   describe('is not harmed by', () => {
     it.each([
       ['an answer nobody asked for', getattrFrame(999)],
@@ -526,11 +577,17 @@ describe('the session with the master', () => {
         return undefined;
       });
       const abort = new AbortController();
-      const given = client.getattr({ ...root, signal: abort.signal }, 1);
-      await clock.advanceAsync(10);
+      const added = jest.spyOn(abort.signal, 'addEventListener');
+      const removed = jest.spyOn(abort.signal, 'removeEventListener');
+      const caller = { ...root, signal: abort.signal };
+      const given = Promise.allSettled(Array.from({ length: 20 }, () => client.getattr(caller, 1)));
+      await during(client.getattr(caller, 2), 100);
       abort.abort();
-      await expect(during(given)).rejects.toMatchObject({ name: 'AbortError' });
-      late[0]?.();
+      const reasons = (await during(given)).map((one) => (one as PromiseRejectedResult).reason as Error);
+      expect(reasons.map((one) => one.name)).toEqual(new Array(20).fill('AbortError'));
+      expect([added.mock.calls.length, removed.mock.calls.length]).toEqual([1, 1]);
+      await expect(client.getattr(caller, 2)).rejects.toMatchObject({ name: 'AbortError' });
+      for (const answer of late) answer();
       await during(client.getattr(root, 2), 100);
       expect(a.received.filter((one) => one.startsWith('REGISTER'))).toEqual(['REGISTER 2']);
     });

@@ -31,7 +31,6 @@ interface Pending {
   readonly options: RequestOptions;
   readonly resolve: (reply: Reply<unknown>) => void;
   readonly reject: (error: Error) => void;
-  readonly onAbort: (() => void) | undefined;
   /** Sent over the present or an earlier connection. */
   sent: boolean;
   resent: boolean;
@@ -42,6 +41,8 @@ export class Requests {
   private readonly pending = new Map<number, Pending>();
   /** Given up by their callers on the present connection; their answers may still come. */
   private readonly abandoned = new Set<number>();
+  /** Requests by their signal: one listener each, however many requests a signal has. */
+  private readonly signals = new Map<AbortSignal, { readonly msgids: Set<number>; readonly onAbort: () => void }>();
   private lastMsgid = 0;
 
   /** `send` is called for new requests; false: not connected, sent by {@link sendAll} later. */
@@ -63,19 +64,17 @@ export class Requests {
       const msgid = this.nextMsgid();
       // The members of a union of layouts are lost by Omit; the value has them.
       const frame = request.encode({ ...value, msgid } as unknown as Q);
-      const onAbort = signal === undefined ? undefined : (): void => this.abandon(msgid, signal.reason as Error);
       const one: Pending = {
         frame,
         answer: answer as Message<unknown>,
         options,
         resolve: resolve as (reply: Reply<unknown>) => void,
         reject,
-        onAbort,
         sent: false,
         resent: false,
         badAnswers: 0,
       };
-      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) this.watch(signal, msgid);
       this.pending.set(msgid, one);
       one.sent = this.send(frame);
     });
@@ -146,6 +145,20 @@ export class Requests {
     );
   }
 
+  private watch(signal: AbortSignal, msgid: number): void {
+    let watched = this.signals.get(signal);
+    if (watched === undefined) {
+      const msgids = new Set<number>();
+      const onAbort = (): void => {
+        for (const one of [...msgids]) this.abandon(one, signal.reason as Error);
+      };
+      watched = { msgids, onAbort };
+      this.signals.set(signal, watched);
+      signal.addEventListener('abort', onAbort, { once: true });
+    }
+    watched.msgids.add(msgid);
+  }
+
   private abandon(msgid: number, reason: Error): void {
     const one = this.pending.get(msgid);
     if (one === undefined) return;
@@ -156,7 +169,14 @@ export class Requests {
 
   private forget(msgid: number, one: Pending): void {
     this.pending.delete(msgid);
-    if (one.onAbort !== undefined) one.options.signal?.removeEventListener('abort', one.onAbort);
+    const { signal } = one.options;
+    if (signal === undefined) return;
+    const watched = this.signals.get(signal);
+    if (watched === undefined) return;
+    watched.msgids.delete(msgid);
+    if (watched.msgids.size > 0) return;
+    signal.removeEventListener('abort', watched.onAbort);
+    this.signals.delete(signal);
   }
 
   private nextMsgid(): number {
