@@ -36,7 +36,7 @@ for (const name of readdirSync(tmpdir()).filter((one) => one.startsWith('wapiti-
   if (used || (owner && existsSync(`/proc/${owner[1]}`))) continue;
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const point = line.split(' ')[4];
-    if (point?.startsWith(`${dir}/`)) spawnSync('umount', ['-l', point]);
+    if (point?.startsWith(`${dir}/`)) spawnSync('umount', ['-c', '-l', point], { timeout: 5000 });
   }
   rmSync(dir, { recursive: true, force: true });
   console.log(`removed ${dir}`);

@@ -19,6 +19,8 @@ export const HOSTS = { m1: '10.1.1.105', m2: '10.1.1.104', c1: '10.1.1.116', cl:
 export const VIRTUAL_IP = '10.1.1.103';
 export type Host = string;
 
+const UNMOUNT_MS = 5000;
+
 const live = new Set<Lab>();
 process.once('exit', () => {
   for (const lab of live) lab.destroySync();
@@ -276,8 +278,9 @@ export class Lab {
   }
 
   async unmount(dir: string): Promise<void> {
-    await run('umount', [dir], { check: false });
-    if (isMounted(dir)) await run('umount', ['-l', dir], { check: false });
+    // a mount whose master is gone answers nothing, not even umount's look at the path
+    await run('umount', ['-c', dir], { check: false, timeoutMs: UNMOUNT_MS });
+    if (isMounted(dir)) await run('umount', ['-c', '-l', dir], { check: false, timeoutMs: UNMOUNT_MS });
   }
 
   /** Waits until `count` chunkservers are connected to the master, as its own monitoring interface tells. */
@@ -290,8 +293,12 @@ export class Lab {
     });
   }
 
+  async unmountAll(): Promise<void> {
+    for (const dir of this.mounts) if (isMounted(dir)) await this.unmount(dir);
+  }
+
   async destroy(): Promise<void> {
-    for (const dir of this.mounts) await this.unmount(dir);
+    await this.unmountAll();
     for (const process_ of [...this.processes].reverse()) {
       await process_.stop().catch(() => undefined);
     }
@@ -300,7 +307,7 @@ export class Lab {
 
   destroySync(): void {
     if (!live.delete(this)) return;
-    for (const dir of this.mounts) if (isMounted(dir)) runSync('umount', ['-l', dir]);
+    for (const dir of this.mounts) if (isMounted(dir)) runSync('umount', ['-c', '-l', dir]);
     for (const process_ of this.processes) process_.signal('SIGKILL');
     for (const host of [...this.hosts.keys(), 'sw']) {
       for (const pid of pidsIn(this.namespace(host))) {

@@ -11,9 +11,14 @@ export interface ProcessResult {
 export async function run(
   command: string,
   args: readonly string[],
-  options: { check?: boolean; input?: string; cwd?: string } = {},
+  options: { check?: boolean; input?: string; cwd?: string; timeoutMs?: number } = {},
 ): Promise<ProcessResult> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: options.cwd });
+  const child = spawn(command, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    cwd: options.cwd,
+    timeout: options.timeoutMs,
+    killSignal: 'SIGKILL',
+  });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

@@ -173,8 +173,9 @@ export class TwoHosts {
     return found;
   }
 
-  /** The agents end first and at once: nothing is promoted while the rest goes. */
+  /** Mounts go while there is a master, then the agents, at once: nothing is promoted while the rest goes. */
   async destroy(): Promise<void> {
+    await this.lab.unmountAll();
     for (const agent of this.agents.values()) await agent.kill();
     await this.lab.destroy();
   }
