@@ -116,7 +116,7 @@ class Engine implements DataEngine {
   }
 
   lengthChanged(inode: number, length: number): void {
-    this.files.get(inode)?.setLength(length);
+    this.files.get(inode)?.lengthIs(length);
   }
 
   async stop(timeoutMs = DEFAULT_STOP_TIMEOUT_MS): Promise<void> {

@@ -37,7 +37,7 @@ export interface InodeData {
    * that `perform` resolves to. Cached data beyond it are forgotten.
    */
   truncate(perform: () => Promise<number>): Promise<void>;
-  /** Tells a length that came from the master (attributes, FLENG_HAS_CHANGED). Data under way here still count. */
+  /** Tells a length that came with attributes. Data under way here still count, and those that have just arrived at the master. */
   setLength(length: number): void;
   /** Forgets what was read ahead and all locations; data not yet written stay. */
   invalidate(): void;

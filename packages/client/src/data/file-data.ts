@@ -13,6 +13,8 @@ import { Locations } from './locations.js';
 /** 2^31 chunks (spec 13 §1). */
 const MAX_FILE_BYTES = MFSCHUNKSIZE * 2 ** 31;
 
+/** Attributes told so long after they were asked for are not expected. */
+const OLD_ATTRIBUTES_MS = 1000;
 /** Asked from chunkservers at once for one read; longer ones are cut. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
 
@@ -28,8 +30,10 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
   /** Counts what tells a length: an answer asked for before the last one may be older. */
   lengthNews = 0;
 
+  private settledMs = -Infinity;
+
   constructor(
-    parts: EngineParts,
+    private readonly parts: EngineParts,
     readonly inode: number,
     length: number,
     private readonly closed: (one: FileData) => void,
@@ -111,6 +115,13 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
   }
 
   setLength(length: number): void {
+    // Attributes that were asked for before the end of a write may be told after it.
+    const recent = this.dirty || this.parts.clock.monotonicMs() - this.settledMs < OLD_ATTRIBUTES_MS;
+    if (length >= this.masterLength || !recent) this.lengthIs(length);
+  }
+
+  /** The master's length, beyond doubt. */
+  lengthIs(length: number): void {
     this.lengthNews++;
     if (length === this.masterLength) return;
     this.reader.invalidate(Math.min(length, this.masterLength), Infinity);
@@ -160,7 +171,7 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
 
   lengthSeen(length: number, news: number): void {
     if (news !== this.lengthNews) return;
-    if (!this.dirty) this.setLength(length);
+    if (!this.dirty) this.lengthIs(length);
     else if (length > this.masterLength) this.masterLength = length;
   }
 
@@ -179,6 +190,7 @@ export class FileData implements InodeData, ReaderFile, WrittenFile {
 
   settled(): void {
     this.localEnd = 0;
+    this.settledMs = this.parts.clock.monotonicMs();
   }
 }
 

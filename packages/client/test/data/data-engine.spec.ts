@@ -196,6 +196,24 @@ describe('writing', () => {
     expect(cluster.contents(5).equals(data)).toBe(true);
   });
 
+  test('attributes from before the end of a write do not make the file shorter', async () => {
+    const cluster = await FakeCluster.create();
+    const engine = cluster.engine();
+    const file = engine.open(5, 0);
+    await file.write(0, pattern(1000));
+    file.setLength(0);
+    expect(file.length).toBe(1000);
+    await cluster.until(file.flush());
+    file.setLength(0);
+    engine.open(5, 0);
+    expect(file.length).toBe(1000);
+    engine.lengthChanged(5, 10);
+    expect(file.length).toBe(10);
+    await cluster.clock.advanceAsync(2000);
+    file.setLength(5);
+    expect(file.length).toBe(5);
+  });
+
   test('truncate waits for data under way and holds writers', async () => {
     const cluster = await FakeCluster.create();
     const file = cluster.engine().open(5, 0);
