@@ -18,3 +18,4 @@ export * from './detached.js';
 export * from './classes.js';
 export { findClass } from './apply/classes.js';
 export * from './inspect.js';
+export * from './file-loop.js';

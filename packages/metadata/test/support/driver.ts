@@ -12,6 +12,7 @@ import {
   appendSlice,
   beginTruncate,
   type Change,
+  type ChunkHealth,
   changeClass,
   checkSoftQuotas,
   countArchived,
@@ -20,6 +21,7 @@ import {
   type Ctx,
   deleteClass,
   duplicateClass,
+  FileLoop,
   FileOperations,
   finishTruncate,
   formatLine,
@@ -288,6 +290,13 @@ export class Driver {
       for (const setting of ['trashtime', 'sclass', 'eattr'] as const)
         countSettings(this.metadata, ctx, this.inode(a), setting, true);
       countArchived(this.metadata, ctx, this.inode(a));
+    },
+    (_ctx, a) => {
+      const health = (chunkId: number): ChunkHealth => {
+        const validCopies = (chunkId + a) % 3;
+        return { validCopies, goal: 2, idle: a % 2 === 0, missingType: 0 };
+      };
+      new FileLoop(this.metadata, health, 5).step(this.now, 1000);
     },
     (_ctx, a) => {
       // The clock of the host may be set back a little.
