@@ -10,31 +10,16 @@ import { HOSTS, Lab, VIRTUAL_IP } from '../harness/lab.js';
 import { eventually } from '../harness/processes.js';
 import { type MasterHost, TwoHosts } from '../harness/two-hosts.js';
 import { demoOptions } from './options.js';
+import { detail, elapsedS, heading, MIB, say, speed } from './output.js';
 import { addressSetMs, type Moment, takeoverMoments } from './timeline.js';
 import { checksumOf, findFiles } from './tree.js';
 import { Copier, Writer } from './workload.js';
 
 const NAMES: Record<string, string> = { m1: 'main master', m2: 'backup', c1: 'storage', cl: 'client' };
-const MIB = 1024 * 1024;
 const TIME_GOAL_S = 180;
 const CHUNKSERVER_BACK = /connected to master/i;
 
-const started = Date.now();
 const options = demoOptions();
-
-function say(text: string): void {
-  process.stdout.write(`[${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s] ${text}\n`);
-}
-
-function heading(text: string): void {
-  process.stdout.write('\n');
-  say(`--- ${text}`);
-}
-
-function speed(bytes: number, sinceMs: number): string {
-  const seconds = Math.max(0.001, (Date.now() - sinceMs) / 1000);
-  return `${(bytes / MIB).toFixed(1)} MiB in ${seconds.toFixed(1)} s, ${(bytes / MIB / seconds).toFixed(1)} MiB/s`;
-}
 
 function writeBigFile(path: string, mib: number): void {
   const fd = openSync(path, 'w');
@@ -87,8 +72,7 @@ async function failOver({ lab, hosts, writer, copier }: Cluster, old: MasterHost
     others,
   });
   say('timeline, seconds after the kill:');
-  for (const { atMs, text } of moments)
-    process.stdout.write(`           ${((atMs - killedAtMs) / 1000).toFixed(3).padStart(7)}  ${text}\n`);
+  for (const { atMs, text } of moments) detail(`${((atMs - killedAtMs) / 1000).toFixed(3).padStart(7)}  ${text}`);
   const stall = writer.stallMs(killedAtMs - 1000);
   say(
     `total stall seen by the writer: ${(stall / 1000).toFixed(2)} s (copier: ${(copier.stallMs(killedAtMs - 1000) / 1000).toFixed(2)} s)`,
@@ -127,9 +111,8 @@ async function show(hosts: TwoHosts): Promise<void> {
   say(
     `four hosts in network namespaces, configuration configs/${options.set}${foreign.length > 0 ? `; C programs in place of ${foreign.join(', ')}` : ''}`,
   );
-  for (const [host, address] of Object.entries(HOSTS))
-    process.stdout.write(`           ${address.padEnd(12)} ${NAMES[host]}\n`);
-  process.stdout.write(`           ${VIRTUAL_IP.padEnd(12)} virtual address, follows the serving master\n`);
+  for (const [host, address] of Object.entries(HOSTS)) detail(`${address.padEnd(12)} ${NAMES[host]}`);
+  detail(`${VIRTUAL_IP.padEnd(12)} virtual address, follows the serving master`);
   heading('1. start');
   await Promise.all([hosts.startAgent('m1'), hosts.startAgent('m2'), hosts.startChunkservers()]);
   await hosts.waitServing('m1');
@@ -177,8 +160,7 @@ async function show(hosts: TwoHosts): Promise<void> {
     heading('4. the old master comes back as backup');
     await hosts.waitFollowing('m1');
     const status = await hosts.status('m1');
-    for (const { name, tookMs } of status.steps)
-      process.stdout.write(`           ${NAMES.m1}: ${name} (${tookMs} ms)\n`);
+    for (const { name, tookMs } of status.steps) detail(`${NAMES.m1}: ${name} (${tookMs} ms)`);
     say(`the ${NAMES.m1} follows the ${NAMES.m2}; its own metadata is set aside`);
 
     heading('5. and takes over again');
@@ -204,8 +186,7 @@ async function show(hosts: TwoHosts): Promise<void> {
 
 main().then(
   () => {
-    const seconds = (Date.now() - started) / 1000;
-    say(`everything held${seconds > TIME_GOAL_S ? `, but it took more than ${TIME_GOAL_S} s` : ''}`);
+    say(`everything held${elapsedS() > TIME_GOAL_S ? `, but it took more than ${TIME_GOAL_S} s` : ''}`);
   },
   (error: Error) => {
     say(`FAILED: ${error.message}`);
