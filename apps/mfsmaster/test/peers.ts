@@ -234,6 +234,8 @@ export interface TestMasterOptions {
 export class TestMaster {
   readonly log: MemoryLogger = memoryLogger();
   role!: RunningMaster;
+  /** The wall clock of the master is so much ahead. */
+  aheadMs = 0;
   private readonly peers: Peer[] = [];
 
   private constructor(
@@ -266,7 +268,8 @@ export class TestMaster {
       matoml: any,
       restore: options.restore ?? false,
     };
-    const services = { clock: systemClock, random: systemRandom, network: tcpNetwork, log: this.log };
+    const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + this.aheadMs };
+    const services = { clock, random: systemRandom, network: tcpNetwork, log: this.log };
     this.role = await startMaster(config, services);
   }
 

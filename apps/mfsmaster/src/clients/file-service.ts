@@ -20,6 +20,7 @@ import {
   MFS_ERROR_LOCKED,
   MFS_ERROR_NOSPACE,
   MFS_STATUS_OK,
+  MFSCHUNKSIZE,
   TYPE_FILE,
 } from '@wapiti-fs/protocol';
 
@@ -136,8 +137,20 @@ export class FileService {
       return this.wait(oldChunkId, client, again, MFS_ERROR_CHUNKBUSY, reply);
     const obstacle =
       plan.action === 'new' ? manager.canCreate() : manager.canWrite(oldChunkId, nowS(), chunkservers.database.count);
+    if (obstacle === MFS_ERROR_CHUNKLOST && this.wasNeverWritten(plan)) {
+      this.operations.rollback(nowS(), { ...plan, oldChunkId: 0 });
+      return again();
+    }
     if (obstacle !== MFS_STATUS_OK) return reply(obstacle);
     this.beginWrite(client, plan, reply);
+  }
+
+  /**
+   * The chunk was recorded, but its creation did not reach the servers before the master was killed: the file ends before it, so
+   * that nothing in it can have been acknowledged.
+   */
+  private wasNeverWritten({ inode, index, action }: WritePlan): boolean {
+    return action === 'existing' && this.master().metadata.store.nodes.length.get(inode) <= index * MFSCHUNKSIZE;
   }
 
   /** Without servers there is no space; while they come back after a start it is only not known yet. */
@@ -228,6 +241,12 @@ export class FileService {
       this.pending.delete(pending);
       pending.rollback();
     }
+  }
+
+  /** The master stops: what chunkservers have not confirmed has not happened. */
+  rollbackAll(): void {
+    for (const { rollback } of this.pending) rollback();
+    this.pending.clear();
   }
 
   // --- looking up and opening ----------------------------------------------------------------------------------------

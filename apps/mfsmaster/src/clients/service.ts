@@ -100,6 +100,7 @@ export class ClientService {
     for (const timer of this.timers) timer.cancel();
     await this.listener?.close();
     for (const client of this.connections) client.destroy();
+    this.master.turn.run(() => this.files.rollbackAll());
   }
 
   closed(client: ClientConnection): void {

@@ -11,6 +11,8 @@ import {
   MATOCL_FUSE_TRUNCATE,
   MATOCL_FUSE_WRITE_CHUNK,
   MATOCL_FUSE_WRITE_CHUNK_END,
+  MFS_ERROR_CHUNKLOST,
+  MFS_ERROR_EAGAIN,
   MFS_ERROR_NOTDONE,
   MFS_ERROR_NOSPACE,
   MFSCHUNKSIZE,
@@ -139,5 +141,44 @@ describe('chunks of files', () => {
     expect(await mount.nextOf(MATOCL_FUSE_INVALIDATE_CHUNK_CACHE)).toEqual({ msgid: 0 });
     const left = await read(inode);
     expect('locations' in left && left.locations.map(({ port }) => port)).toEqual([9423]);
+  });
+
+  it('that no server has and that hold nothing acknowledged are made anew', async () => {
+    const inode = await mount.create('file');
+    const { metadata, nowS } = master.role.context;
+    // as a master leaves it that was killed before the servers heard of the chunk
+    const record = { ts: nowS(), inode, index: 0, opflag: 1, canmodmtime: 0, chunkId: 1 };
+    metadata.commit({ op: 'WRITE', ...record });
+    metadata.commit({ op: 'UNLOCK', ts: nowS(), chunkId: 1 });
+    expect(await write(inode)).toMatchObject({ variant: 'status', status: MFS_ERROR_EAGAIN });
+    master.aheadMs = 11_000; // servers that have not come by now are not waited for
+    expect(await write(inode)).toMatchObject({ variant: 'ok', chunkId: 2, version: 1 });
+    expect(lines()).toEqual([
+      `WRITE(${inode},0,1,0):1`,
+      'UNLOCK(1)',
+      `ROLLBACK(${inode},0,0,1)`,
+      `WRITE(${inode},0,1,0):2`,
+    ]);
+  });
+
+  it('that are lost with what they held are not made anew', async () => {
+    const inode = await mount.create('file');
+    await write(inode);
+    await end(inode, 1, 100);
+    const { manager } = master.role.context.chunkservers;
+    for (const csid of [1, 2]) manager.chunkLost(csid, 1, 0);
+    master.aheadMs = 11_000;
+    expect(await write(inode)).toMatchObject({ variant: 'status', status: MFS_ERROR_CHUNKLOST });
+    expect(await read(inode)).toMatchObject({ variant: 'status', status: MFS_ERROR_CHUNKLOST });
+  });
+
+  it('that servers have not confirmed at an orderly stop are rolled back', async () => {
+    for (const server of servers) server.answers.push('silent');
+    const inode = await mount.create('file');
+    void write(inode).catch(() => undefined);
+    while (servers.some((server) => server.commands.length === 0))
+      await new Promise((resolve) => setImmediate(resolve));
+    await master.stop();
+    expect(lines()).toEqual([`WRITE(${inode},0,1,0):1`, `ROLLBACK(${inode},0,0,1)`]);
   });
 });
