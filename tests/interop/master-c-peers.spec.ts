@@ -103,9 +103,7 @@ END
       await shell(`cmp ${dir}/tree/source/d6/e1/file-6 ${source}/d6/e1/file-6`);
       await lab.unmount(meta.dir);
       const folder = await lab.mount('cl', lab.address('m1'), { implementation: 'c', options: ['-S', '/tree/source'] });
-      await shell(
-        `diff -r ${source}/d7 ${folder.dir}/d7 && touch ${folder.dir}/new`,
-      );
+      await shell(`diff -r ${source}/d7 ${folder.dir}/d7 && touch ${folder.dir}/new`);
       await shell(`test -e ${dir}/tree/source/new && rm ${folder.dir}/new`);
       await lab.unmount(folder.dir);
     });
