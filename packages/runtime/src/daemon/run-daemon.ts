@@ -134,13 +134,16 @@ async function act<Config>(
   process.umask(common.FILE_UMASK);
   enterDataPath(common);
   say(`working directory: ${process.cwd()}`);
+  let replaced = false;
   if (args.action !== 'start') {
     const ended = await lock.endOwner('SIGTERM', args.lockTimeoutS, systemClock, starter.print);
     if (ended === undefined) throw new StartError(`${spec.name} did not end within ${args.lockTimeoutS} s`);
     if (ended === false && args.action === 'try-restart') throw new StartError("can't find process to restart");
+    replaced = ended === true;
   }
   lock.take();
-  say('lockfile created and locked');
+  // The C daemons take over the lock of one they have ended without a word.
+  if (!replaced) say('lockfile created and locked');
 
   const log = openDaemonLog(spec.name, common, isDaemon);
   for (const text of [...problems, ...loaded.warnings]) log.root.warn(text);
