@@ -13,7 +13,8 @@ interface Step {
 }
 
 /** What a life cycle is about; lines of single modules differ between implementations. */
-const COMMON = /lockfile|lock owner|initialized properly|signal|terminat|process|pid|not running|open files limit|working directory/;
+const COMMON =
+  /lockfile|lock owner|initialized properly|signal|terminat|process|pid|not running|open files limit|working directory/;
 
 const LIFE = [
   'stop',
