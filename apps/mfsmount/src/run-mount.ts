@@ -124,10 +124,10 @@ async function serve(settings: MountSettings, starter: Starter, isDaemon: boolea
   const running = mount;
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) return;
+    log.notice(`${signal} received: ${stopping ? 'ending without waiting for data' : 'unmounting'}`);
+    const ending = stopping ? running.abort() : running.stop();
     stopping = true;
-    log.notice(`${signal} received: unmounting`);
-    running.stop().catch((error: unknown) => log.error('unmounting failed', { error: error as Error }));
+    ending.catch((error: unknown) => log.error('unmounting failed', { error: error as Error }));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

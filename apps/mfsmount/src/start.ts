@@ -2,7 +2,7 @@
 import { createDataEngine, type DataEngine, MasterSession, MfsClient } from '@wapiti-fs/client';
 import { mountDevFuse, type Mounted } from '@wapiti-fs/fuse';
 import { MFSCHUNKSIZE } from '@wapiti-fs/protocol';
-import type { RunningRole, Services, StartRole } from '@wapiti-fs/runtime';
+import type { RunningRole, Services, StartRole, Timer } from '@wapiti-fs/runtime';
 
 import { errnoOf } from './fs/errors.js';
 import { MountFileSystem } from './fs/mount-file-system.js';
@@ -15,6 +15,7 @@ const FOR_EVER_MS = 0x7fff_ffff;
 const MAX_WRITE_BYTES = 1 << 20;
 /** Time for data still on their way when the mount ends. */
 const FLUSH_LIMIT_MS = 120_000;
+const UNMOUNT_LIMIT_MS = 3000;
 
 /** Registers, mounts, and runs until it is unmounted by anyone. Rejects when master or kernel refuse. */
 export const startMount: StartRole<MountSettings, RunningMount> = async (settings, services) => {
@@ -120,19 +121,41 @@ export class RunningMount implements RunningRole<MountSettings> {
   /** Nothing can be changed while it runs. */
   async reload(): Promise<void> {}
 
-  /** Unmounts, even while files are open; what was written reaches the cluster first. */
+  /** Unmounts, even while files are open or the master is away; what was written reaches the cluster first, if it can. */
   async stop(): Promise<void> {
     const { mounted } = this;
     if (mounted !== undefined && this.closing === undefined) {
       try {
-        await mounted.unmount();
+        await this.within(UNMOUNT_LIMIT_MS, mounted.unmount());
       } catch (error) {
-        this.services.log.notice('files are open: ending the mount all the same', { error: error as Error });
+        this.services.log.notice('in use: ending the mount all the same', { error: error as Error });
         await this.data.stop(FLUSH_LIMIT_MS);
         await mounted.abort();
       }
     }
     await this.close(undefined);
+  }
+
+  /** Ends the mount at once; data that have not reached the cluster are lost. */
+  async abort(): Promise<void> {
+    await this.mounted?.abort();
+    this.session.abandon();
+    this.end(new Error('ended without waiting for data'));
+  }
+
+  /** umount(8) asks for attributes of the mount point, and so may wait for the master. */
+  private async within(limitMs: number, unmounted: Promise<void>): Promise<void> {
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = this.services.clock.after(limitMs, () => reject(new Error(`umount does not end within ${limitMs} ms`)));
+    });
+    // it fails after it was given up
+    unmounted.catch(() => undefined);
+    try {
+      await Promise.race([unmounted, late]);
+    } finally {
+      timer?.cancel();
+    }
   }
 
   private close(error: Error | undefined): Promise<void> {
