@@ -105,3 +105,21 @@ test(`${GROUPS}: the group is the caller's`, () => {
   const { lines } = run(cases.find(({ name }) => name === GROUPS)?.lines ?? '');
   expect(difference(lines).filter((line) => /^\+NODE\|k:-.*\|u:1000\|g:1000\|/.test(line))).toHaveLength(1);
 });
+
+test('a POSIX lock granted before the line that ends its holder is accepted (§8.2)', () => {
+  const session = '#1,1,8,0000,0,0,999,999,1,9,0,4294967295,0x00000000,167838063,/m';
+  const changes = [`SESADD(${session}):4`, 'ACQUIRE(4,85)', 'POSIXLOCK(85,4,9,W,0,10,14364)', 'RELEASE(1,85)'];
+  const { version, lines } = run(changes.map((change, i) => `${386 + i}: 1795331200|${change}\n`).join(''));
+  expect(version).toBe(390);
+  const locks = lines.filter((line) => line.startsWith('POSIXLOCK'));
+  expect(locks).toEqual(['POSIXLOCK|i:85|s:4|o:0x0000000000000009|p:14364|r:<0,10)|t:W']);
+});
+
+test('a shared lock beside an exclusive one that was converted without a line is accepted (§8.1)', () => {
+  const owner = '16105260410070721563';
+  const { version, lines } = run(
+    `386: 1795331200|FLOCK(85,1,${owner},U)\n387: 1795331200|FLOCK(85,1,${owner},W)\n388: 1795331200|FLOCK(85,1,77,R)\n`,
+  );
+  expect(version).toBe(389);
+  expect(lines.filter((line) => line.startsWith('FLOCK')).map((line) => line.slice(-1))).toEqual(['R', 'R']);
+});
