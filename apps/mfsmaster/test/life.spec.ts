@@ -1,12 +1,21 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { FUSE_REGISTER_BLOB_ACL as blob, MFS_ERROR_EPERM, VERSION } from '@wapiti-fs/protocol';
-import { configFrom, memoryLogger, Metrics, systemClock, systemRandom, tcpNetwork } from '@wapiti-fs/runtime';
+import {
+  configFrom,
+  FakeClock,
+  memoryLogger,
+  MemoryNetwork,
+  Metrics,
+  systemClock,
+  systemRandom,
+  tcpNetwork,
+} from '@wapiti-fs/runtime';
 
-import { masterConfig, restoreFolder } from '../src/index.js';
+import { masterConfig, restoreFolder, startMaster } from '../src/index.js';
 import { registerMetrics } from '../src/metrics.js';
-import { TestMaster } from './peers.js';
+import { newFolder, TestMaster } from './peers.js';
 
 describe('life of the master', () => {
   let master: TestMaster;
@@ -50,6 +59,38 @@ describe('life of the master', () => {
     const image = readFileSync(join(master.folder, 'metadata.mfs.back'), 'latin1');
     expect(image).toContain('before');
     expect(image).not.toContain('meanwhile');
+  });
+
+  it('begins a new changelog and stores an image at every full hour, which fit together', async () => {
+    const folder = newFolder();
+    const exportsFilename = join(folder, 'exports.cfg');
+    writeFileSync(exportsFilename, '* / rw\n');
+    const hourMs = 3_600_000;
+    const clock = new FakeClock(480_000 * hourMs - 5000);
+    const log = memoryLogger();
+    const services = { clock, random: systemRandom, network: new MemoryNetwork(clock), log };
+    const values = { DATA_PATH: folder, EXPORTS_FILENAME: exportsFilename };
+    const role = await startMaster(configFrom(masterConfig, values).config, services);
+    const rotated: number[] = [];
+    role.context.feed.follow({
+      records: () => undefined,
+      rotated: () => rotated.push(role.context.metadata.store.version),
+    });
+    for (const version of [2, 3]) {
+      clock.advance(version === 2 ? 5000 : hourMs);
+      await log.waitFor(`store process has finished - store time: 0.000 version=${version}`);
+      const image = readFileSync(join(folder, 'metadata.mfs.back'));
+      expect(image.readBigUInt64BE(8)).toBe(BigInt(version));
+      const older = readFileSync(join(folder, 'changelog.1.mfs'), 'latin1');
+      expect(older).toMatch(new RegExp(`^${version - 1}: [^\\n]*\\n$`));
+      expect(readdirSync(folder)).not.toContain('changelog.0.mfs');
+      role.context.metadata.commit({ op: 'IDLE', ts: role.context.nowS() });
+      role.context.turn.flush();
+      expect(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1')).toMatch(new RegExp(`^${version}: `));
+    }
+    expect(rotated).toEqual([2, 3]);
+    await role.stop();
+    rmSync(folder, { recursive: true });
   });
 
   it('brings a folder into the state of an orderly stop with the action restore', async () => {

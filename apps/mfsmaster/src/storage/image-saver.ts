@@ -44,7 +44,7 @@ export class ImageSaver {
    * @returns false when it could not be stored; what was there stays
    */
   save(): Promise<boolean> {
-    this.running ??= this.saveSnapshot().finally(() => (this.running = undefined));
+    this.running ??= this.saveSnapshot();
     return this.running;
   }
 
@@ -116,6 +116,7 @@ export class ImageSaver {
   }
 
   private stored(storedS: number, startedMs: number, version: number, status: number): true {
+    this.running = undefined;
     const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
     this.result = { storedS, durationMs, status };
     this.log.notice(`store process has finished - store time: ${(durationMs / 1000).toFixed(3)}`, { version });
@@ -123,6 +124,7 @@ export class ImageSaver {
   }
 
   private failed(error: unknown): false {
+    this.running = undefined;
     this.result = { ...this.result, status: 1 };
     this.log.error(`metadata not stored: ${(error as Error).message}; the previous image and all changelogs are kept`);
     try {
