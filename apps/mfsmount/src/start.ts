@@ -32,6 +32,8 @@ export class RunningMount implements RunningRole<MountSettings> {
   private end: (error?: Error) => void = () => undefined;
   private mounted: Mounted | undefined;
   private closing: Promise<void> | undefined;
+  /** Why it ends, if not because it was unmounted. */
+  private failure: Error | undefined;
 
   constructor(
     private readonly settings: MountSettings,
@@ -66,8 +68,10 @@ export class RunningMount implements RunningRole<MountSettings> {
     const { data, fs } = this;
     this.session.listen({
       connected: (info) => {
+        const again = fs.context.session !== undefined;
         fs.context.session = info;
         data.masterBack();
+        if (again) for (const inode of fs.forgetContents()) this.mounted?.invalidateInode(inode);
       },
       disconnected: () => data.masterLost(),
       serversChanged: () => data.serversChanged(),
@@ -91,7 +95,7 @@ export class RunningMount implements RunningRole<MountSettings> {
     const registered = this.session.start().then((info) => log.notice(acceptedText(info)));
     try {
       if (settings.delayedInit) {
-        registered.catch((error: unknown) => log.error(`the master refuses this mount: ${(error as Error).message}`));
+        registered.catch((error: unknown) => this.refused(error as Error));
       } else {
         await registered;
       }
@@ -116,6 +120,17 @@ export class RunningMount implements RunningRole<MountSettings> {
     }
     raiseReadAhead(settings.mountPoint, MAX_WRITE_BYTES, log);
     void this.mounted.ended.then((error) => this.close(error));
+    if (this.failure !== undefined) await this.mounted.abort();
+  }
+
+  /** A delayed mount that the master will not have is of no use to anybody. */
+  private refused(error: Error): void {
+    if (this.closing !== undefined) return;
+    this.services.log.error(`the master refuses this mount: ${error.message}`);
+    this.failure = error;
+    this.mounted
+      ?.abort()
+      .catch((cause: unknown) => this.services.log.error('unmounting failed', { error: cause as Error }));
   }
 
   /** Nothing can be changed while it runs. */
@@ -138,9 +153,10 @@ export class RunningMount implements RunningRole<MountSettings> {
 
   /** Ends the mount at once; data that have not reached the cluster are lost. */
   async abort(): Promise<void> {
+    this.failure = new Error('ended without waiting for data');
     await this.mounted?.abort();
     this.session.abandon();
-    this.end(new Error('ended without waiting for data'));
+    this.end(this.failure);
   }
 
   /** umount(8) asks for attributes of the mount point, and so may wait for the master. */
@@ -162,7 +178,7 @@ export class RunningMount implements RunningRole<MountSettings> {
     this.closing ??= (async () => {
       await this.data.stop(FLUSH_LIMIT_MS);
       await this.session.close();
-      this.end(error);
+      this.end(this.failure ?? error);
     })();
     return this.closing;
   }

@@ -82,8 +82,7 @@ class FakeData implements InodeData {
     this.length = length;
   }
 
-  offerLocation(): void {}
-  invalidate(): void {}
+  readonly invalidate = jest.fn();
 
   close(): Promise<void> {
     return new Promise((resolve) => (this.closed = resolve));
@@ -237,6 +236,15 @@ describe('the mounted file system', () => {
     await fs.drained();
     expect(client.release).toHaveBeenCalledWith(9);
     await expect(fs.release(caller, 9, handle, 0, undefined)).rejects.toMatchObject({ errno: 9 });
+  });
+
+  it('forgets what was read when the master was away, once for each open file', async () => {
+    const { fs, files } = setUp();
+    expect(fs.forgetContents()).toEqual([]);
+    await fs.open(caller, 9, 0);
+    await fs.open(caller, 9, O_RDWR);
+    expect(fs.forgetContents()).toEqual([9]);
+    expect(files.get(9)?.invalidate).toHaveBeenCalledTimes(1);
   });
 
   it('answers the reader of a directory from its listing, until something changes', async () => {

@@ -249,6 +249,19 @@ export class MountFileSystem implements InodeFileSystem {
     return this.locks.flock(caller, handle, owner, type, wait);
   }
 
+  /**
+   * The connection to the master was away: what other clients wrote meanwhile was not told. Nothing read before is used any more;
+   * what was written here stays. Returns the inodes whose contents the kernel is to forget, too.
+   */
+  forgetContents(): number[] {
+    const opened = [...this.openFiles.opened()];
+    for (const data of opened) {
+      data.invalidate();
+      this.context.openDirectories.inodeChanged(data.inode);
+    }
+    return opened.map(({ inode }) => inode);
+  }
+
   /** Resolves when all data of closed files have been written. */
   drained(): Promise<void> {
     return this.files.drained();

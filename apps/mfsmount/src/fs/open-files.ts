@@ -43,7 +43,8 @@ export class OpenFiles {
     return file;
   }
 
-  get size(): number {
-    return this.files.size;
+  /** Data of all open files, each once. */
+  opened(): Set<InodeData> {
+    return new Set([...this.files.values()].map(({ data }) => data));
   }
 }
