@@ -37,7 +37,7 @@ interface Cluster {
 
 /** Kills the master of `old` and shows what happens until the client works again through `next`. */
 async function failOver({ lab, hosts, writer, copier }: Cluster, old: MasterHost, next: MasterHost): Promise<number> {
-  await writer.more(20);
+  await writer.more(100);
   const pid = hosts.pid(old, 'mfsmaster');
   if (pid === undefined) throw new Error(`no master runs on ${old}`);
   const logs = lab.chunkserverLogs();

@@ -23,7 +23,11 @@ class FakeHost implements HostActions {
   source: Source | PromotionRefused = { image: 'metadata_ml.mfs.back', version: 7n, metaid: 1n, restore: true };
   failing = new Map<string, Error>();
 
+  /** After so many actions the agent is dead: nothing it waits for ever comes. */
+  diesAfter = Infinity;
+
   private act(name: string): Promise<void> {
+    if (this.done.length >= this.diesAfter) return new Promise(() => undefined);
     this.done.push(name);
     const error = this.failing.get(name);
     return error === undefined ? Promise.resolve() : Promise.reject(error);
@@ -69,14 +73,13 @@ class FakeHost implements HostActions {
   dropAddress = (): Promise<void> => this.act('drop address');
 }
 
-function setUp(): {
+function setUp(host = new FakeHost()): {
   host: FakeHost;
   clock: FakeClock;
   supervisor: Supervisor;
   told: string[];
   log: ReturnType<typeof memoryLogger>;
 } {
-  const host = new FakeHost();
   const clock = new FakeClock();
   const log = memoryLogger();
   const told: string[] = [];
@@ -309,4 +312,48 @@ describe('demotion (spec 14 §7)', () => {
     await supervisor.stop();
     expect(host.done).toEqual(['drop address']);
   });
+});
+
+describe('the agent is killed between any two steps', () => {
+  const lives = Array.from({ length: 8 }, (_, steps) => steps);
+
+  it.each(lives)('after %i steps of a promotion: the next agent completes it', async (steps) => {
+    const first = setUp();
+    first.host.diesAfter = steps;
+    first.supervisor.promote('no advertisement', false);
+    await first.clock.advanceAsync(5000);
+
+    const { host } = first;
+    host.diesAfter = Infinity;
+    host.done.length = 0;
+    const second = setUp(host);
+    second.supervisor.resume();
+    await second.clock.advanceAsync(1000);
+    second.supervisor.promote('no advertisement', false);
+    await second.clock.advanceAsync(5000);
+    expect(second.supervisor.promoted).toBe(true);
+    expect([host.currentRole, host.masterRuns, host.done.at(-1)]).toEqual(['master', true, 'take address']);
+  });
+
+  it.each(lives)(
+    'after %i steps of a promotion, and another master serves: the next agent follows it',
+    async (steps) => {
+      const first = setUp();
+      first.host.diesAfter = steps;
+      first.supervisor.promote('no advertisement', false);
+      await first.clock.advanceAsync(5000);
+
+      const { host } = first;
+      host.diesAfter = Infinity;
+      host.virtual = ALIVE;
+      const second = setUp(host);
+      second.supervisor.resume();
+      await second.clock.advanceAsync(5000);
+      expect(second.supervisor.activity).toBe('following');
+      expect([host.currentRole, host.metaloggerUp]).toEqual(['backup', true]);
+      // what it had as master is never served again
+      if (host.done.includes('role master'))
+        expect([host.done.includes('set aside'), host.masterRuns]).toEqual([true, false]);
+    },
+  );
 });

@@ -172,6 +172,26 @@ describe('VRRP state machine: every row of spec 14 §4', () => {
     expect(kinds(other.handle(advertisement(10), late))).toEqual(['BACKUP', 'demote']);
   });
 
+  it('a stalled BACKUP listens again before it declares the master dead', () => {
+    const machine = started();
+    expect(machine.handle({ type: 'tick' }, 2 * 3687.5 + 1)).toEqual([]);
+    expect(machine.state).toBe('BACKUP');
+    expect(kinds(machine.handle({ type: 'tick' }, machine.nextTick))).toEqual(['MASTER', 'send 80', 'promote']);
+  });
+
+  it('tells whether the old master gave up or fell silent', () => {
+    const promote = (machine: VrrpMachine): VrrpAction | undefined =>
+      machine.handle({ type: 'tick' }, machine.nextTick).find(({ type }) => type === 'promote');
+    expect(promote(started())).toEqual({ type: 'promote', resigned: false });
+    const resigned = started();
+    resigned.handle(advertisement(0), 100);
+    expect(promote(resigned)).toEqual({ type: 'promote', resigned: true });
+    const another = started();
+    another.handle(advertisement(0), 100);
+    another.handle(advertisement(100), 200);
+    expect(promote(another)).toEqual({ type: 'promote', resigned: false });
+  });
+
   it('whatever happens: nothing but priority 0 is sent unless MASTER, and every MASTER is promoted and demoted in turn', () => {
     const event = fc.oneof<fc.Arbitrary<VrrpEvent>[]>(
       fc.constant({ type: 'tick' }),
@@ -194,6 +214,7 @@ describe('VRRP state machine: every row of spec 14 §4', () => {
         for (const [one, delay] of events) {
           now += delay;
           for (const action of machine.handle(one, now)) {
+            if (action.type === 'send' && !promoted && machine.state !== 'MASTER') expect(action.priority).toBe(0);
             if (action.type === 'promote') {
               expect(promoted).toBe(false);
               promoted = true;
