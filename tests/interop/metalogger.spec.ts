@@ -1,10 +1,12 @@
 import {
   appendFileSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
-  readdirSync,
+  openSync,
   readFileSync,
+  readdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -249,6 +251,43 @@ describe('metaloggers at our master', () => {
     const { stdout } = await lab.on('cl', 'mfscli', ['-H', HOSTS_OF_OURS.m1, '-p', '-n', '-s|', '-SMB']);
     expect(stdout).toMatch(/metadata backup loggers:\|10\.1\.1\.104\|3\.0\.117/);
     expect(stdout).toMatch(/metadata backup loggers:\|10\.1\.1\.106\|3\.0\.117/);
+  });
+
+  it('and all else about the cluster is shown by the tools of MooseFS', async () => {
+    const show = async (...options: string[]): Promise<string> => {
+      const { stdout, stderr } = await lab.on('cl', 'mfscli', ['-H', HOSTS_OF_OURS.m1, '-p', '-n', '-s|', ...options]);
+      expect(stdout + stderr).not.toMatch(/not found|not allowed|communication error|Traceback/);
+      return stdout;
+    };
+    const ip = (host: keyof typeof HOSTS_OF_OURS): string => HOSTS_OF_OURS[host].replaceAll('.', '\\.');
+    expect(await show('-SIM')).toMatch(new RegExp(`metadata servers:\\|${ip('m1')}\\|3\\.0\\.117\\|-\\|`));
+    const general = await show('-SIG');
+    expect(general).toMatch(/master info:\|directories\|2\n/);
+    expect(general).toMatch(/master info:\|chunks\|20\n/);
+    expect(general).toMatch(/master info:\|all chunk copies\|20\n/);
+    expect(await show('-SCS')).toMatch(
+      new RegExp(`chunk servers:\\|${ip('c1')}\\|9422\\|1\\|-\\|3\\.0\\.117\\|\\d+\\|maintenance_off\\|\\d+\\|`),
+    );
+    expect(await show('-SHD')).toMatch(new RegExp(`disks:\\|${ip('c1')}:9422:.*\\|\\d+\\|no errors\\|`));
+    expect(await show('-SIC')).toMatch(/all chunks matrix:\|goal\/copies\/chunks:\|2\|1\|20\n/);
+    expect(await show('-SIL')).toMatch(/check loop: no data/);
+    expect(await show('-SMS')).toMatch(
+      new RegExp(`active mounts, parameters:\\|1\\|${ip('cl')}\\|.*\\|3\\.0\\.117\\|/\\|rw\\|`),
+    );
+    expect(await show('-SMO')).toMatch(new RegExp(`active mounts, operations:\\|${ip('cl')}\\|`));
+    expect(await show('-SEX')).toMatch(/exports:\|0\.0\.0\.0\|255\.255\.255\.255\|\/\|/);
+    expect(await show('-SSC')).toMatch(/storage classes:\|2\|2\|NO\|STD\|20\|2\|/);
+    expect(await show('-SMF', '-SQU', '-SAL', '-SMC', '-SMU')).toMatch(/memory usage detailed info:\|nodes\|\d+\|/);
+    await lab.on('cl', 'mfssetquota', ['-i', '1000', '-L', '2GiB', join(mount.dir, 'd')]);
+    expect(await show('-SQU')).toMatch(/active quotas:\|\/d\|no\|/);
+    const held = openSync(join(mount.dir, 'd/moved'), 'r');
+    expect(await show('-SOF')).toMatch(/open file:\|1\|.*\|d\/moved\n/);
+    closeSync(held);
+    const server = `${HOSTS_OF_OURS.c1}/9422`;
+    await show(`-CM1/${server}`);
+    expect(await show('-SCS')).toMatch(/maintenance_on/);
+    await show(`-CM0/${server}`);
+    expect(await show('-SCS')).toMatch(/maintenance_off/);
   });
 
   it('hold everything that was acknowledged when the master is killed under load', async () => {

@@ -212,6 +212,11 @@ export class ChunkManager {
     chunk.needsVersion = true;
   }
 
+  /** Copies on a server, in whatever state. */
+  copiesOn(id: ServerId): number {
+    return this.copyTable.countOn(id);
+  }
+
   validCount(chunkId: number): number {
     let count = 0;
     for (const copy of this.copyTable.find(chunkId)?.copies.values() ?? [])

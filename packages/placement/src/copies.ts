@@ -65,6 +65,11 @@ export class CopyTable {
     this.byServer.set(id, new Set());
   }
 
+  /** Copies on a server, in whatever state. */
+  countOn(id: ServerId): number {
+    return this.byServer.get(id)?.size ?? 0;
+  }
+
   /** The server is gone: ids of the chunks that had a copy there. */
   removeServer(id: ServerId): ReadonlySet<number> {
     const chunks = this.byServer.get(id) ?? new Set();

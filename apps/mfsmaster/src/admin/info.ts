@@ -90,11 +90,11 @@ function info(master: MasterContext): Buffer {
   const { servers } = chunkservers.manager;
   const cpu = cpuShares(master);
   const detached = countDetached(master);
-  let regular = 0;
+  let copies = 0;
   let marked = 0;
-  for (const server of servers.all()) {
-    regular += server.chunks;
-    marked += server.tdChunks;
+  for (const { id, tdChunks } of servers.all()) {
+    copies += chunkservers.manager.copiesOn(id);
+    marked += tdChunks;
   }
   return MATOCL_INFO.encode({
     version: VERSION,
@@ -112,8 +112,8 @@ function info(master: MasterContext): Buffer {
     dirNodes: store.nodes.directoryCount,
     fileNodes: store.nodes.fileCount,
     chunks: store.chunks.count,
-    allChunkCopies: regular + marked,
-    regularChunkCopies: regular,
+    allChunkCopies: copies,
+    regularChunkCopies: Math.max(0, copies - marked),
     lastStoreTime: images.result.storedS,
     lastStoreDurationMs: images.result.durationMs,
     lastStoreStatus: images.result.status === 1 ? 3 : images.result.status,
