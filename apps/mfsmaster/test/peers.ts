@@ -228,6 +228,8 @@ export interface TestMasterOptions {
   readonly exports?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly restore?: boolean;
+  /** Default: any free one. */
+  readonly clientPort?: number;
 }
 
 /** A master in this process. */
@@ -246,7 +248,12 @@ export class TestMaster {
   static async start(options: TestMasterOptions = {}): Promise<TestMaster> {
     const folder = options.folder ?? newFolder();
     const master = new TestMaster(folder, options.folder === undefined);
-    await master.begin(options);
+    try {
+      await master.begin(options);
+    } catch (error) {
+      if (master.ownFolder) rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
     return master;
   }
 
@@ -261,9 +268,10 @@ export class TestMaster {
       ...options.config,
     };
     const any = { host: '127.0.0.1', port: 0 };
+    const matocl = { ...any, port: options.clientPort ?? 0 };
     const config: MasterConfig = {
       ...configFrom(masterConfig, values).config,
-      matocl: any,
+      matocl,
       matocs: any,
       matoml: any,
       restore: options.restore ?? false,

@@ -179,6 +179,16 @@ describe('start of the master', () => {
     );
   });
 
+  it('leaves the folder in order when a port is in use', async () => {
+    const other = await start();
+    const folder = newFolder();
+    folders.push(folder);
+    await expect(start({ folder, clientPort: other.clientPort })).rejects.toThrow(/EADDRINUSE|in use/);
+    expect(readdirSync(folder)).toContain('metadata.mfs');
+    const master = await start({ folder });
+    expect(master.role.context.metadata.store.version).toBe(2);
+  });
+
   it('refuses a folder without any image', async () => {
     const folder = newFolder();
     folders.push(folder);
