@@ -69,7 +69,7 @@ export async function fillRequest(parts: EngineParts, file: ReaderFile, request:
       if (status !== undefined || !parts.connections.anyGood(location.servers))
         file.locations.drop(chunkIndex, location);
       if (request.filled > before) retry.reset();
-      const waitMs = status === undefined ? retry.afterOutage(failure, nowMs()) : retry.afterServer(status, nowMs());
+      const waitMs = retry.afterServer(failure, status, nowMs());
       report(failure);
       if (retry.failures > IMMEDIATE_TRIES || status === MFS_ERROR_NOTDONE) await parts.pauses.wait(waitMs);
     }

@@ -169,7 +169,7 @@ export class ChunkWriter implements WriteSessionOwner {
   private failed(error: Error, status: number | undefined): number {
     const nowMs = this.parts.clock.monotonicMs();
     this.report(error);
-    return status === undefined ? this.retry.afterOutage(error, nowMs) : this.retry.afterServer(status, nowMs);
+    return this.retry.afterServer(error, status, nowMs);
   }
 
   private report(error: unknown): void {

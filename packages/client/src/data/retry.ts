@@ -3,10 +3,11 @@ import {
   MFS_ERROR_CANTCONNECT,
   MFS_ERROR_DISCONNECTED,
   MFS_ERROR_EAGAIN,
+  MFS_ERROR_IO,
   MFS_ERROR_LOCKED,
   MFS_ERROR_NOSPACE,
   MFS_ERROR_NOTDONE,
-  statusText,
+  ProtocolError,
 } from '@wapiti-fs/protocol';
 
 import { DataError, exhaustedError, finalError, statusOf } from './errors.js';
@@ -20,6 +21,8 @@ export interface RetryLimits {
 const STEP_MS = 300;
 /** The reference goes up to 10 s; a program that waits for a failover should not wait much longer than it takes. */
 const MAX_DELAY_MS = 2000;
+/** Longer between two refusals: something else was the matter in between. */
+const MAX_REFUSAL_GAP_MS = 2 * MAX_DELAY_MS;
 const NOTDONE_DELAY_MS = 300;
 const NO_SERVERS_DELAY_MS = 500;
 
@@ -27,9 +30,10 @@ const NO_SERVERS_DELAY_MS = 500;
 export class Retry {
   private tries = 0;
   private polls = 0;
-  /** Begin of the series of failures of each kind; a success in between ends it. */
+  /** Since the last success. */
   private outageSinceMs: number | undefined;
-  private refusedSinceMs: number | undefined;
+  private refusedForMs = 0;
+  private lastRefusedMs: number | undefined;
 
   constructor(
     private readonly limits: RetryLimits,
@@ -45,7 +49,8 @@ export class Retry {
     this.tries = 0;
     this.polls = 0;
     this.outageSinceMs = undefined;
-    this.refusedSinceMs = undefined;
+    this.refusedForMs = 0;
+    this.lastRefusedMs = undefined;
   }
 
   /** The master rejected a request. */
@@ -61,31 +66,39 @@ export class Retry {
     return this.afterRefusal(status, nowMs);
   }
 
-  /** A chunkserver answered with a status. */
-  afterServer(status: number, nowMs: number): number {
-    if (status === MFS_ERROR_CANTCONNECT || status === MFS_ERROR_DISCONNECTED)
-      return this.afterOutage(new Error(statusText(status)), nowMs);
+  /** A session with a chunkserver failed, with a status or otherwise. */
+  afterServer(error: Error, status: number | undefined, nowMs: number): number {
+    // Nonsense and wrong checksums do not go away by waiting for ever.
+    if (error instanceof ProtocolError) return this.afterRefusal(MFS_ERROR_IO, nowMs, error);
+    if (status === undefined || status === MFS_ERROR_CANTCONNECT || status === MFS_ERROR_DISCONNECTED)
+      return this.afterOutage(error, nowMs);
     return this.afterRefusal(status, nowMs);
   }
 
-  private afterRefusal(status: number, nowMs: number): number {
+  private afterRefusal(status: number, nowMs: number, error?: Error): number {
     if (status === MFS_ERROR_NOTDONE) return NOTDONE_DELAY_MS;
-    this.refusedSinceMs ??= nowMs;
     const limitMs = status === MFS_ERROR_NOSPACE ? this.limits.noSpaceLimitMs : this.limits.refusalLimitMs;
-    if (nowMs - this.refusedSinceMs >= limitMs) throw exhaustedError(status, this.what);
+    if (this.refused(nowMs) >= limitMs)
+      throw exhaustedError(status, error === undefined ? this.what : `${this.what}: ${error.message}`);
     return this.delayMs();
   }
 
   /** No copy can be reached at the moment, says the master. */
   afterNoServers(nowMs: number): number {
-    this.refusedSinceMs ??= nowMs;
-    if (nowMs - this.refusedSinceMs >= this.limits.refusalLimitMs)
+    if (this.refused(nowMs) >= this.limits.refusalLimitMs)
       throw new DataError('ENXIO', `${this.what}: no chunkserver with a copy is connected`);
     this.tries++;
     return NO_SERVERS_DELAY_MS;
   }
 
-  /** No answer, no connection, a broken one, damaged data. */
+  /** How long there have been refusals. A request that waited for a master to come back was not refused meanwhile. */
+  private refused(nowMs: number): number {
+    this.refusedForMs += Math.min(nowMs - (this.lastRefusedMs ?? nowMs), MAX_REFUSAL_GAP_MS);
+    this.lastRefusedMs = nowMs;
+    return this.refusedForMs;
+  }
+
+  /** No answer, no connection, a broken one. */
   afterOutage(error: unknown, nowMs: number): number {
     this.outageSinceMs ??= nowMs;
     if (nowMs - this.outageSinceMs >= this.limits.outageLimitMs)

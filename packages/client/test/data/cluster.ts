@@ -53,6 +53,8 @@ export class FakeServer {
   writes: { blocknum: number; offset: number; size: number }[] = [];
   /** The next so many answers to READ carry a wrong checksum. */
   badAnswers = 0;
+  /** Sent in place of the next answers to READ and WRITE_DATA. */
+  garbage: Buffer[] = [];
   /** Status for the next WRITE_DATA. */
   writeStatus = 0;
   /** WRITE_DATA are taken, but neither written nor answered. */
@@ -126,6 +128,8 @@ export class FakeServer {
   private answerRead(connection: FramedConnection, { payload }: Frame): void {
     const { chunkId, version, offset, size } = CLTOCS_READ.decode(payload);
     this.reads.push({ offset, size });
+    const garbage = this.garbage.shift();
+    if (garbage !== undefined) return void connection.send(garbage);
     const copy = this.copies.get(chunkId);
     const status = copy === undefined ? MFS_ERROR_NOCHUNK : copy.version !== version ? MFS_ERROR_WRONGVERSION : 0;
     for (let at = 0; status === 0 && at < size;) {
@@ -177,6 +181,8 @@ export class FakeServer {
     session: { chunkId: number; version: number; chain: FakeServer[] },
   ): void {
     if (this.stuck) return;
+    const garbage = this.garbage.shift();
+    if (garbage !== undefined) return void connection.send(garbage);
     this.onWrite?.();
     if (!this.up) return;
     const { chunkId, writeId, blocknum, offset, size, crc, data } = CLTOCS_WRITE_DATA.decode(payload);

@@ -1,4 +1,11 @@
-import { MFS_ERROR_NOSPACE, MFS_ERROR_QUOTA, MFSCHUNKSIZE } from '@wapiti-fs/protocol';
+import {
+  CSTOCL_READ_DATA,
+  CSTOCL_READ_STATUS,
+  CSTOCL_WRITE_STATUS,
+  MFS_ERROR_NOSPACE,
+  MFS_ERROR_QUOTA,
+  MFSCHUNKSIZE,
+} from '@wapiti-fs/protocol';
 import { SeededRandom } from '@wapiti-fs/runtime';
 
 import { FakeCluster, StatusError } from './cluster';
@@ -371,5 +378,38 @@ describe('reading', () => {
     const reading = file.read(0, 100, abort.signal);
     cluster.clock.after(5000, () => abort.abort(new Error('enough')));
     await expect(cluster.until(reading)).rejects.toThrow('enough');
+  });
+});
+
+describe('answers that make no sense', () => {
+  const answers: Record<string, Buffer> = {
+    'an unknown message': Buffer.from('0000ffff00000000', 'hex'),
+    'a length beyond the limit': Buffer.from('000000caffffffff', 'hex'),
+    'a status too short': Buffer.from('000000d30000000100', 'hex'),
+    'data too short': Buffer.from('000000ca0000000100', 'hex'),
+    'another chunk': CSTOCL_READ_STATUS.encode({ chunkId: 99, status: 0 }),
+    'an end before the data': CSTOCL_READ_STATUS.encode({ chunkId: 1, status: 0 }),
+    'data of another place': CSTOCL_READ_DATA.encode({
+      chunkId: 1,
+      blocknum: 3,
+      offset: 0,
+      size: 1,
+      crc: 0xd202ef8d,
+      data: Buffer.alloc(1),
+    }),
+    'a status for what was not sent': CSTOCL_WRITE_STATUS.encode({ chunkId: 1, writeId: 77, status: 0 }),
+  };
+
+  test.each(Object.keys(answers))('%s: another connection, no harm', async (name) => {
+    const cluster = await FakeCluster.create();
+    const file = cluster.engine().open(5, 0);
+    const data = pattern(200 * KIB);
+    const garbage = answers[name] as Buffer;
+    for (const one of cluster.servers) one.garbage = [garbage];
+    await file.write(0, data);
+    await cluster.until(file.flush());
+    expect(cluster.contents(5).equals(data)).toBe(true);
+    for (const one of cluster.servers) one.garbage = [garbage, garbage];
+    expect(Buffer.concat(await cluster.until(file.read(0, data.length))).equals(data)).toBe(true);
   });
 });

@@ -7,6 +7,7 @@ import {
   MFS_ERROR_NOSPACE,
   MFS_ERROR_NOTDONE,
   MFS_ERROR_QUOTA,
+  ProtocolError,
 } from '@wapiti-fs/protocol';
 
 import { Retry } from '../../src/data/retry';
@@ -65,10 +66,24 @@ describe('Retry', () => {
     expect(() => limited.afterOutage(lost, 10_000)).toThrow(expect.objectContaining({ code: 'EIO' }));
   });
 
+  test('answers that make no sense have an end, a broken connection has none', () => {
+    const retry = new Retry(LIMITS, 'test');
+    const nonsense = new ProtocolError('wrong checksum');
+    for (let nowMs = 0; nowMs < 1_000_000; nowMs += 10_000) retry.afterServer(lost, undefined, nowMs);
+    for (let nowMs = 1_000_000; nowMs < 1_100_000; nowMs += 1000) retry.afterServer(nonsense, undefined, nowMs);
+    expect(() => retry.afterServer(nonsense, undefined, 1_100_000)).toThrow('EIO: test: wrong checksum');
+  });
+
+  test('the time in which a request waits for a master to come back is not one of refusals', () => {
+    const retry = new Retry(LIMITS, 'test');
+    retry.afterMaster(new StatusError(MFS_ERROR_NOCHUNKSERVERS), 0);
+    retry.afterMaster(new StatusError(MFS_ERROR_NOCHUNKSERVERS), 3_600_000);
+  });
+
   test('a success in between begins everything anew', () => {
     const retry = new Retry({ ...LIMITS, outageLimitMs: 10_000 }, 'test');
     retry.afterOutage(lost, 0);
-    retry.afterServer(MFS_ERROR_NOTDONE, 5000);
+    retry.afterServer(lost, MFS_ERROR_NOTDONE, 5000);
     retry.reset();
     expect(retry.afterOutage(lost, 20_000)).toBe(1);
   });
