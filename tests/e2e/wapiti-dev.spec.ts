@@ -96,25 +96,29 @@ describe('wapiti dev', () => {
     expect(stdout).toContain('all operations as expected');
   });
 
-  it('ends in order at Ctrl-C and keeps what --data says', async () => {
+  it('lets clients not notice lost answers', async () => {
+    const { stdout } = await run(process.execPath, [API, `127.0.0.1:${base + 2}`, 'lostAnswers']);
+    expect(stdout).toContain('no lost answer was noticed');
+  });
+
+  it('ends in order at Ctrl-C and keeps what --data says, while a client goes on without an error', async () => {
+    const writer = background('writer', process.execPath, [API, `127.0.0.1:${base + 2}`, 'writer', String(48 << 20)]);
+    await writer.waitFor(/written 1\d MiB/);
     cluster?.signal('SIGINT');
     expect(await cluster?.waitExit()).toBe(0);
     expect(cluster?.output).toContain(`stopped; the data are kept in ${data}`);
     expect(existsSync(join(data, 'master', 'metadata.mfs'))).toBe(true);
     await start('--data', data);
+    expect([await writer.waitExit(60_000), writer.output]).toEqual([0, expect.stringContaining('all there')]);
+    expect(writer.output).toContain('disconnected');
     await wapiti('get', '/tree/large', join(dir, 'again'));
     expect(readFileSync(join(dir, 'again')).equals(large)).toBe(true);
-  });
+  }, 120_000);
 
   it('is there again after it was killed', async () => {
     await wapiti('mkdir', '-p', '/made/before/the/end');
-    const writer = background('writer', process.execPath, [API, `127.0.0.1:${base + 2}`, 'writer', String(48 << 20)]);
-    await writer.waitFor(/written 1\d MiB/);
     await cluster?.kill();
     await start('--data', data);
-    // It saw no error, and all it wrote is there.
-    expect([await writer.waitExit(60_000), writer.output]).toEqual([0, expect.stringContaining('all there')]);
-    expect(writer.output).toContain('disconnected');
     expect(await wapiti('ls', '/made/before/the')).toBe('end\n');
     await wapiti('get', '/tree/large', join(dir, 'once-more'));
     expect(readFileSync(join(dir, 'once-more')).equals(large)).toBe(true);

@@ -5,9 +5,31 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 
 import { WapitiFs } from '@wapiti-fs/client';
+import protocol from '@wapiti-fs/protocol';
+import { tcpNetwork } from '@wapiti-fs/runtime';
 
 const [master, what, ...args] = process.argv.slice(2);
-const fs = await WapitiFs.connect({ master, password: process.env.WAPITI_PASSWORD, info: `client-api ${what}` });
+/** Answers that are thrown away, each together with the connection it came on. */
+const lost = new Set();
+const network = {
+  ...tcpNetwork,
+  async connect(options) {
+    const connection = await tcpNetwork.connect(options);
+    const { setHandlers } = connection;
+    connection.setHandlers = (handlers) =>
+      setHandlers.call(connection, {
+        ...handlers,
+        frame: (frame) => (lost.delete(frame.type) ? connection.destroy() : handlers.frame(frame)),
+      });
+    return connection;
+  },
+};
+const fs = await WapitiFs.connect({
+  master,
+  password: process.env.WAPITI_PASSWORD,
+  info: `client-api ${what}`,
+  services: { network },
+});
 const MIB = 1024 * 1024;
 const fails = (promise, code) => assert.rejects(promise, (error) => error.code === code || assert.fail(String(error)));
 
@@ -111,6 +133,43 @@ const scripts = {
     await fs.rm('/d', { recursive: true });
     await fails(fs.stat('/d'), 'ENOENT');
     console.log('all operations as expected');
+  },
+
+  /** The master executes a request, but its answer is lost with the connection: nothing of it is to be seen. */
+  async lostAnswers() {
+    const losing = async (name, perform) => {
+      lost.add(protocol[`MATOCL_FUSE_${name}`].type);
+      const result = await perform();
+      assert.equal(lost.size, 0, `${name} was answered`);
+      return result;
+    };
+    await losing('MKDIR', () => fs.mkdir('/lost'));
+    await losing('CREATE', () => fs.writeFile('/lost/file', 'content', { flag: 'wx' }));
+    await losing('WRITE_CHUNK', () => fs.writeFile('/lost/second', 'more content'));
+    await losing('WRITE_CHUNK_END', () => fs.appendFile('/lost/second', ', and more'));
+    await losing('SYMLINK', () => fs.symlink('file', '/lost/link'));
+    await losing('LINK', () => fs.link('/lost/file', '/lost/hard'));
+    await losing('RENAME', () => fs.rename('/lost/hard', '/lost/moved'));
+    await losing('SETATTR', () => fs.chmod('/lost/file', 0o600));
+    await losing('UNLINK', () => fs.unlink('/lost/moved'));
+    await losing('READDIR', async () =>
+      assert.deepEqual((await fs.readdir('/lost')).sort(), ['file', 'link', 'second']),
+    );
+    await losing('READ_CHUNK', async () => assert.equal(await fs.readFile('/lost/link', 'utf8'), 'content'));
+    assert.equal(await fs.readFile('/lost/second', 'utf8'), 'more content, and more');
+    // What was there before is not taken for one's own.
+    await fs.writeFile('/lost/old', '');
+    await fails(
+      losing('CREATE', () => fs.writeFile('/lost/old', '', { flag: 'wx' })),
+      'EEXIST',
+    );
+    await setTimeout(3100);
+    await fails(
+      losing('MKDIR', () => fs.mkdir('/lost')),
+      'EEXIST',
+    );
+    await fs.rm('/lost', { recursive: true });
+    console.log('no lost answer was noticed');
   },
 
   /** Waits for an operation to fail and tells why. */

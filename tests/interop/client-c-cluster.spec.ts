@@ -54,6 +54,13 @@ describe('our client library in a C cluster', () => {
     expect(script.exitCode).toBe(0);
   });
 
+  it('does not notice lost answers', async () => {
+    const script = api('lostAnswers');
+    await script.waitExit(60_000);
+    expect(script.output).toContain('no lost answer was noticed');
+    expect(script.exitCode).toBe(0);
+  });
+
   it('copies trees in and out, byte for byte, with a file across the border of chunks', async () => {
     const tree = lab.path('tree');
     mkdirSync(join(tree, 'deep', 'er'), { recursive: true });

@@ -16,7 +16,8 @@
  */
 export * from './errors.js';
 export type { SessionInfo, SessionOptions, SessionServices } from './session/options.js';
-export { MasterSession, type ChunkChanged, type SessionListener } from './session/session.js';
+export { MasterSession } from './session/session.js';
+export type { ChunkChanged, SessionListener } from './session/listener.js';
 export type { Reply, RequestOptions } from './session/requests.js';
 export type { FileTimes, OpenInodes } from './session/reports.js';
 export { MfsClient } from './client/client.js';

@@ -9,6 +9,7 @@ import {
   CLTOMA_FUSE_SYMLINK,
   CLTOMA_FUSE_UNLINK,
   CLTOMA_FUSE_WRITE_CHUNK,
+  CLTOMA_LIST_OPEN_FILES,
   MATOCL_FUSE_CHUNK_HAS_CHANGED,
   MATOCL_FUSE_CREATE,
   MATOCL_FUSE_FLENG_HAS_CHANGED,
@@ -20,6 +21,7 @@ import {
   MATOCL_FUSE_SYMLINK,
   MATOCL_FUSE_UNLINK,
   MATOCL_FUSE_WRITE_CHUNK,
+  MATOCL_LIST_OPEN_FILES,
   MFS_ERROR_EACCES,
   MFS_ERROR_EEXIST,
   MFS_ERROR_ENOENT,
@@ -403,15 +405,41 @@ describe('the session with the master', () => {
       expect(await during(made)).toMatchObject({ inode: 9 });
     });
 
+    const exists = (b: FakeMaster): void =>
+      void b.on(CLTOMA_FUSE_MKDIR, ({ msgid }) =>
+        MATOCL_FUSE_MKDIR.encode({ variant: 'status', msgid, status: MFS_ERROR_EEXIST }),
+      );
+
     it.each([
       ['of somebody else', { uid: 5 }],
       ['that is older', { ctime: 1_500_000_000 }],
       ['of another type', { type: TYPE_SYMLINK }],
-    ])('create reports a file %s', async (_text, more) => {
+    ])('mkdir reports something %s', async (_text, more) => {
       const client = new MfsClient(await started());
+      a.on(CLTOMA_FUSE_MKDIR, () => undefined);
+      const made = client.mkdir(user, 1, name, 0o755);
+      const found = { inode: 9, attributes: attributes({ type: TYPE_DIRECTORY, uid: 1000, ...more }), lflags: 0 };
+      await lostAnswer(
+        () => undefined,
+        (b) => {
+          exists(b);
+          b.on(CLTOMA_FUSE_LOOKUP, ({ msgid }) => MATOCL_FUSE_LOOKUP.encode({ variant: 'ok', msgid, ...found }));
+        },
+      );
+      await expect(during(made)).rejects.toMatchObject({ code: 'EEXIST' });
+    });
+
+    it.each([
+      ['finds its own file', [3, 9], false, undefined],
+      ['reports a file that another session made', [3], false, 'EEXIST'],
+      ['reports a file that it had open before', [3, 9], true, 'EEXIST'],
+    ])('create %s', async (_text, openAtMaster, openHere, code) => {
+      const session = await started();
+      const client = new MfsClient(session);
+      if (openHere) session.openInodes.acquire(9);
       a.on(CLTOMA_FUSE_CREATE, () => undefined);
       const made = client.create(user, 1, name, 0o644);
-      const found = { inode: 9, attributes: attributes({ uid: 1000, ...more }), lflags: 0 };
+      const found = { inode: 9, attributes: attributes({ uid: 1000 }), lflags: 0 };
       await lostAnswer(
         () => undefined,
         (b) => {
@@ -419,9 +447,16 @@ describe('the session with the master', () => {
             MATOCL_FUSE_CREATE.encode({ variant: 'status', msgid, status: MFS_ERROR_EEXIST }),
           );
           b.on(CLTOMA_FUSE_LOOKUP, ({ msgid }) => MATOCL_FUSE_LOOKUP.encode({ variant: 'ok', msgid, ...found }));
+          b.on(CLTOMA_LIST_OPEN_FILES, (request) => {
+            expect(request).toMatchObject({ variant: 'msgid', sessionId: 7 });
+            const msgid = request.variant === 'msgid' ? request.msgid : 0;
+            return MATOCL_LIST_OPEN_FILES.encode({ numbers: [msgid, ...openAtMaster] });
+          });
         },
       );
-      await expect(during(made)).rejects.toMatchObject({ code: 'EEXIST' });
+      if (code !== undefined) return void (await expect(during(made)).rejects.toMatchObject({ code }));
+      expect(await during(made)).toMatchObject({ inode: 9 });
+      expect(session.openInodes.has(9)).toBe(true);
     });
 
     it('symlink compares the target', async () => {

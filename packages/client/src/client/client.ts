@@ -51,7 +51,6 @@ import {
   SET_UID_FLAG,
   SUGID_CLEAR_MODE_EXT,
   TYPE_DIRECTORY,
-  TYPE_FILE,
   TYPE_SYMLINK,
 } from '@wapiti-fs/protocol';
 
@@ -302,20 +301,21 @@ export class MfsClient implements ChunkMaster {
     mode: number,
     umask = 0,
   ): Promise<OpenResult & { readonly inode: number }> {
-    const since = this.session.masterNowS();
     const options = at('create', caller, parent, name);
-    const { value, resent } = await this.session.requestOpen(
-      CLTOMA_FUSE_CREATE,
-      MATOCL_FUSE_CREATE,
-      { parent, name, mode: mode & 0o7777, cumask: umask, ...identity(caller) },
-      options,
-      (answer) => (answer.variant === 'ok' ? answer.inode : undefined),
-    );
-    if (value.variant === 'ok' || !resent) return dataOf(value, options);
-    const made = await this.resent.made(caller, parent, name, TYPE_FILE, since)(value.status);
-    if (made === undefined) return dataOf(value, options);
-    this.session.openInodes.acquire(made.inode);
-    return { ...made, oflags: 0 };
+    return this.session.holdReports(async () => {
+      const { value, resent } = await this.session.requestOpen(
+        CLTOMA_FUSE_CREATE,
+        MATOCL_FUSE_CREATE,
+        { parent, name, mode: mode & 0o7777, cumask: umask, ...identity(caller) },
+        options,
+        (answer) => (answer.variant === 'ok' ? answer.inode : undefined),
+      );
+      if (value.variant === 'ok' || !resent) return dataOf(value, options);
+      const made = await this.resent.created(caller, parent, name, value.status);
+      if (made === undefined) return dataOf(value, options);
+      this.session.openInodes.acquire(made.inode);
+      return { inode: made.inode, attributes: made.attributes, oflags: 0 };
+    });
   }
 
   /** One opening less. The master hears of it with the next report, minutes later (spec 02 §12.1). */

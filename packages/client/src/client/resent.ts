@@ -3,14 +3,18 @@
  * executed, the second one fails with "exists" or "no such entry", which would be an error for a program that did nothing wrong.
  * The master cannot tell copies apart, so the outcome is looked at:
  *
+ * - created: the master has the file down as opened by this session, which did not open it otherwise: certainly ours;
  * - made: the name exists with the right type and owner, is still empty, and was made since the request was first sent;
  * - removed: the name is gone, as wanted;
  * - renamed, linked: the new name leads to something that changed since, or to the very inode.
  *
- * What remains: two clients that make the same name within the same second, both during a failover, may both believe that it is
- * theirs; and a name that never existed counts as removed.
+ * What remains: two clients that make the same directory, link or special file within the same seconds, both during a failover, may
+ * both believe that it is theirs; and a name that never existed counts as removed.
  */
 import {
+  CLTOMA_LIST_OPEN_FILES,
+  MATOCL_LIST_OPEN_FILES,
+  type Message,
   MFS_ERROR_EEXIST,
   MFS_ERROR_ENOENT,
   MFS_ERROR_ENOENT_NOCACHE,
@@ -52,6 +56,22 @@ export class Resent {
         return undefined;
       return answerOf(found);
     };
+  }
+
+  /** After CREATE with a status: the file, if the first copy of the request made it. */
+  async created(caller: Caller, parent: number, name: Buffer, status: number): Promise<LookupResult | undefined> {
+    if (status !== MFS_ERROR_EEXIST) return undefined;
+    const found = await this.find(caller, parent, name);
+    const { session } = this.client;
+    if (found?.attributes.type !== TYPE_FILE || session.openInodes.has(found.inode)) return undefined;
+    const { value } = await session.request(
+      CLTOMA_LIST_OPEN_FILES as Message<{ variant: 'msgid'; msgid: number; sessionId: number }>,
+      MATOCL_LIST_OPEN_FILES,
+      { variant: 'msgid', sessionId: session.info.sessionId },
+      { operation: 'create', inode: found.inode, path: name.toString(), signal: caller.signal },
+    );
+    // The first number is the msgid.
+    return value.numbers.includes(found.inode, 1) ? found : undefined;
   }
 
   removed(): WhenResent<{ variant: 'ok'; msgid: number; inode: number }> {

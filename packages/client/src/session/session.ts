@@ -26,6 +26,7 @@ import type { Timer } from '@wapiti-fs/runtime';
 
 import { MfsError } from '../errors.js';
 import { Dialer, Wire } from './dialer.js';
+import type { SessionListener } from './listener.js';
 import {
   DEFAULT_PORT,
   DEFAULT_START_LIMIT_MS,
@@ -48,30 +49,6 @@ const TIMES_PERIOD_MS = 1000;
 const CLOSE_TIMEOUT_MS = 500;
 /** A longer way of the time is not trusted (spec 13 §2.6). */
 const MAX_PING_MS = 100;
-
-/** CHUNK_HAS_CHANGED (spec 13 §2.9). */
-export interface ChunkChanged {
-  readonly inode: number;
-  readonly chunkIndex: number;
-  readonly chunkId: number;
-  readonly version: number;
-  readonly length: number;
-  readonly truncateFlag: number;
-}
-
-/** What happens to the session by itself; all are called on the event loop, in order of arrival. */
-export interface SessionListener {
-  /** Registered, for the first time or again. `fresh`: under a new session id; locks are lost. */
-  connected?(info: SessionInfo, fresh: boolean): void;
-  /** The connection is gone: locations of chunks and everything else the master told may be outdated. */
-  disconnected?(error: Error): void;
-  /** Another client wrote (702). */
-  chunkChanged?(change: ChunkChanged): void;
-  /** Another client changed the length (703). */
-  lengthChanged?(inode: number, length: number): void;
-  /** A chunkserver came or went (706): all locations of chunks are to be forgotten. */
-  serversChanged?(): void;
-}
 
 export class MasterSession {
   readonly openInodes = new OpenInodes();
@@ -193,19 +170,26 @@ export class MasterSession {
   }
 
   /** As {@link request} for a request that makes the master record an inode as open: no report in between may leave it out. */
-  async requestOpen<Q extends { msgid: number }, A>(
+  requestOpen<Q extends { msgid: number }, A>(
     request: Message<Q>,
     answer: Message<A>,
     value: Omit<Q, 'msgid'>,
     options: RequestOptions,
     opened: (answer: A) => number | undefined,
   ): Promise<Reply<A>> {
-    this.reportsHeld++;
-    try {
+    return this.holdReports(async () => {
       const reply = await this.request(request, answer, value, options);
       const inode = opened(reply.value);
       if (inode !== undefined) this.openInodes.acquire(inode);
       return reply;
+    });
+  }
+
+  /** While this runs, no report of open inodes is sent. */
+  async holdReports<T>(perform: () => Promise<T>): Promise<T> {
+    this.reportsHeld++;
+    try {
+      return await perform();
     } finally {
       this.reportsHeld--;
     }
