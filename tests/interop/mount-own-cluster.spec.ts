@@ -1,13 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { type Daemon, Lab } from '../harness/lab.js';
+import { type Daemon, isMounted, Lab } from '../harness/lab.js';
 import { posixSuite } from '../harness/posix-suite.js';
 import { eventually, run } from '../harness/processes.js';
 
 const md5 = (data: Buffer): string => createHash('md5').update(data).digest('hex');
+
+/** Where in the kernel a process is. */
+function stackOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/stack`, 'utf8');
+}
 
 /** Nothing but our daemons, and the reference mount as a witness. */
 describe('our mount on a cluster of our own', () => {
@@ -48,5 +53,16 @@ describe('our mount on a cluster of our own', () => {
     expect(md5(await readFile(target))).toBe(md5(data));
     expect(md5(await readFile(join(theirs, 'through-failover')))).toBe(md5(data));
     expect((await stat(join(theirs, 'made-meanwhile'))).isDirectory()).toBe(true);
+  });
+
+  it('a program that is killed does not wait for the master, and neither does a mount that is to end', async () => {
+    const { dir, process } = await lab.mount('cl', lab.address('m1'));
+    await master.process.kill();
+    const waiting = lab.start('cl', 'mkdir', 'mkdir', [join(dir, 'waits')]);
+    await eventually('the request at the mount', () => /request_wait_answer/.test(stackOf(waiting.pid)));
+    await waiting.kill();
+    process.signal('SIGTERM');
+    expect(await process.waitExit()).toBe(0);
+    expect(isMounted(dir)).toBe(false);
   });
 });
