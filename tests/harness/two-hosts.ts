@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { agentDefinition, type AgentStatus, askAgent } from '@wapiti-fs/failover';
-import { loadConfig } from '@wapiti-fs/runtime';
+import { agentDefinition, type AgentStatus, askAgent, LocalDaemon } from '@wapiti-fs/failover';
+import { loadConfig, systemClock } from '@wapiti-fs/runtime';
 
 import { binary, type Host, type Implementation, Lab, ROOT, VIRTUAL_IP } from './lab.js';
 import { type Background, eventually } from './processes.js';
@@ -133,16 +133,9 @@ export class TwoHosts {
     );
   }
 
-  /** Pid in the lock file of a daemon of a host; undefined: it does not run. */
+  /** Pid of a daemon of a host, which holds the lock in its data folder; undefined: it does not run. */
   pid(host: MasterHost, role: 'mfsmaster' | 'mfsmetalogger'): number | undefined {
-    let pid: number;
-    try {
-      pid = Number(readFileSync(join(this.dataDir(host), `.${role}.lock`), 'utf8'));
-      process.kill(pid, 0);
-    } catch {
-      return undefined;
-    }
-    return pid > 0 ? pid : undefined;
+    return new LocalDaemon(this.dataDir(host), role, systemClock).owner();
   }
 
   /** Starts the chunkservers of the deployment; they connect to the virtual address. */

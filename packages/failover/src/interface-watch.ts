@@ -8,6 +8,7 @@ import { type InterfaceState, readInterface } from './virtual-ip.js';
 const POLL_MS = 10_000;
 const POLL_DOWN_MS = 250;
 const RESTART_MS = 1000;
+const ABSENT = /does not exist|Cannot find device|not found/;
 
 /**
  * Reports the state of an interface at every change (spec 14 §5): the kernel's messages come through `ip monitor`.
@@ -70,11 +71,15 @@ export class InterfaceWatch {
     this.reading = true;
     do {
       this.again = false;
-      const state = await readInterface(this.name).catch(() => undefined);
+      const state = await readInterface(this.name).catch((error: Error) =>
+        // not to have been told (a program killed after a stall) says nothing about the interface
+        ABSENT.test(error.message) ? undefined : ('unknown' as const),
+      );
       if (this.stopped) return;
-      this.report(state);
+      if (state !== 'unknown') this.report(state);
       this.downPoll?.cancel();
-      if (state?.up !== true) this.downPoll = this.clock.after(POLL_DOWN_MS, () => void this.read());
+      if (state === undefined || state === 'unknown' || !state.up)
+        this.downPoll = this.clock.after(POLL_DOWN_MS, () => void this.read());
     } while (this.again && !this.stopped);
     this.reading = false;
   }
