@@ -61,6 +61,7 @@ export class Lab {
   private readonly tag = `wl${process.pid.toString(36)}${randomBytes(2).toString('hex')}`;
   private readonly processes: Background[] = [];
   private readonly mounts: string[] = [];
+  private readonly mounters: Background[] = [];
   private readonly hosts = new Map<Host, string>();
   private counter = 0;
 
@@ -270,6 +271,7 @@ export class Lab {
       masterHost,
       ...(options.options ?? []),
     ]);
+    this.mounters.push(process_);
     await eventually(`mount of ${dir}`, () => {
       if (!process_.running) throw new Error(process_.output);
       return isMounted(dir);
@@ -295,6 +297,8 @@ export class Lab {
 
   async unmountAll(): Promise<void> {
     for (const dir of this.mounts) if (isMounted(dir)) await this.unmount(dir);
+    // they say good-bye to the master; one that cannot is killed
+    for (const process_ of this.mounters) await process_.waitExit(UNMOUNT_MS).catch(() => process_.kill());
   }
 
   async destroy(): Promise<void> {
