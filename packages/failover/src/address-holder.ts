@@ -6,7 +6,7 @@ import { holdAddress, readInterface, removeAddress } from './virtual-ip.js';
 import { announceAddresses, parseVirtual } from './vrrp-instance.js';
 
 const REFRESH_MS = 1000;
-const LEAST_LIFETIME_S = 3;
+const LEAST_LIFETIME_S = 5;
 
 /** Holds the virtual addresses on the interface, prolonging them, and announces them (spec 14 §5). */
 export class AddressHolder {
