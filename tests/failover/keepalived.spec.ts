@@ -66,7 +66,15 @@ vrrp_instance VI_1 {
   }
 
   watch(): Background {
-    return this.lab.start('cl', 'tcpdump', 'tcpdump', ['-l', '-n', '-e', '-i', 'eth1', 'arp or ip proto 112']);
+    return this.lab.start('cl', 'tcpdump', 'tcpdump', [
+      '--immediate-mode',
+      '-l',
+      '-n',
+      '-e',
+      '-i',
+      'eth1',
+      'arp or ip proto 112',
+    ]);
   }
 
   async vrrpState(): Promise<string> {
@@ -126,7 +134,7 @@ describe.each([2, 3] as const)('with keepalived, VRRP version %i', (version) => 
 
       pair.hosts.agent(OURS).signal('SIGTERM');
       await second.waitFor(/Entering MASTER STATE/);
-      expect(seen(tcpdump, ourAdvert(0))).not.toHaveLength(0);
+      await eventually('our priority 0', () => seen(tcpdump, ourAdvert(0)).length > 0);
       await eventually('the address moves', async () => (await pair.holders()).join() === THEIRS);
     } finally {
       await pair.hosts.destroy();
@@ -148,7 +156,7 @@ describe.each([2, 3] as const)('with keepalived, VRRP version %i', (version) => 
       await higher.stop(); // priority 0
       await pair.hosts.waitServing(OURS);
       expect((await pair.hosts.status(OURS)).vrrp.reason).toBe('the master gave up (priority 0)');
-      expect(seen(tcpdump, /10\.1\.1\.104 > 224\.0\.0\.18.*prio 0,/)).not.toHaveLength(0);
+      await eventually('their priority 0', () => seen(tcpdump, /10\.1\.1\.104 > 224\.0\.0\.18.*prio 0,/).length > 0);
       await pair.hosts.agent(OURS).kill();
 
       const lower = pair.keepalived(100, true);
