@@ -32,6 +32,7 @@ describe('bad input to the chunkserver', () => {
     const [command, ...first] = binary('mfschunkserver', 'wapiti') as [string, ...string[]];
     server = background('mfschunkserver', command, [...first, '-f', '-c', join(dir, 'cs.cfg'), 'start']);
     await server.waitFor(/initialized properly/);
+    await server.waitFor(/: scanned, /); // before that a folder takes no chunks
     port = Number(/listen on 127\.0\.0\.1:(\d+)/.exec(server.output)?.[1]);
   }
 
