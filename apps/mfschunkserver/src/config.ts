@@ -134,7 +134,7 @@ const keys = {
   MASTER_RECONNECTION_DELAY: {
     type: cfg.integer(5, { min: 0, max: UINT32 }),
     reload: true,
-    doc: 'Seconds between attempts to reach the master.',
+    doc: 'Seconds between attempts to reach the master; for 20 s after a master was lost, ten a second.',
   },
   AUTH_CODE: { type: cfg.optionalText({ secret: true }), reload: true, doc: 'Secret shared with the master.' },
   CHUNKS_PER_REGISTER_PACKET: {

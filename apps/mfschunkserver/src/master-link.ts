@@ -33,6 +33,10 @@ import { ipToNumber, ipToText } from './server-context.js';
 
 const MAX_PACKET_BYTES = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
+/** For so long after a master was lost, its successor is looked for briskly: a virtual address takes about a second to move. */
+const BRISK_MS = 20_000;
+const BRISK_CONNECT_TIMEOUT_MS = 300;
+const BRISK_RETRY_MS = 100;
 const NOP_AFTER_MS = 1000;
 const FIRST_TIMEOUT_S = 10;
 const REPORT_PERIOD_MS = 100;
@@ -71,6 +75,7 @@ export class MasterLink {
   private address: string | undefined;
   private stopped = false;
   private retry: Timer | undefined;
+  private briskUntilMs = -Infinity;
   private readonly timers: Timer[] = [];
   private lastSpace = '';
   private lastStatus = 0;
@@ -139,6 +144,10 @@ export class MasterLink {
     this.connection.end();
   }
 
+  private get brisk(): boolean {
+    return this.options.services.clock.monotonicMs() < this.briskUntilMs;
+  }
+
   private async connect(): Promise<void> {
     const { services } = this.options;
     this.state = 'connecting';
@@ -149,7 +158,7 @@ export class MasterLink {
         host,
         port: this.config.masterPort,
         localAddress: this.config.bindHost === '*' || this.config.bindHost === '' ? undefined : this.config.bindHost,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        connectTimeoutMs: this.brisk ? BRISK_CONNECT_TIMEOUT_MS : CONNECT_TIMEOUT_MS,
         limit: MAX_PACKET_BYTES,
         signal: this.attempt.signal,
       });
@@ -175,13 +184,14 @@ export class MasterLink {
 
   private retryLater(): void {
     if (this.stopped) return;
-    const delayMs = Math.max(this.config.masterReconnectionDelayS * 1000, 100);
+    const delayMs = this.brisk ? BRISK_RETRY_MS : Math.max(this.config.masterReconnectionDelayS * 1000, BRISK_RETRY_MS);
     this.retry = this.options.services.clock.after(delayMs, () => void this.connect());
   }
 
   private closed(connection: FramedConnection, error?: Error): void {
     if (this.connection !== connection) return;
     this.options.services.log.warn(`connection to master lost${error ? `: ${error.message}` : ''}`);
+    if (this.registered) this.briskUntilMs = this.options.services.clock.monotonicMs() + BRISK_MS;
     this.connection = undefined;
     this.state = 'closed';
     this.list = undefined;

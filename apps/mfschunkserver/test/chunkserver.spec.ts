@@ -137,6 +137,14 @@ describe('registration', () => {
     expect(server.registered).toBe(true);
   });
 
+  it('looks at once for the successor of a master that it lost, whatever MASTER_RECONNECTION_DELAY says', async () => {
+    await start('a', { masterReconnectionDelayS: 3600 });
+    const { link } = await FakeMaster.register(listener);
+    link.destroy();
+    const { payload } = await (await listener.accept()).nextOf(100);
+    expect(payload[0]).toBe(60);
+  });
+
   it('refuses a master of another file system, overwrites nothing and ends', async () => {
     const { server } = await registered();
     await server.stop();
