@@ -45,6 +45,18 @@ for (const file of files.filter((one) => /(^|\/)package\.json$/.test(one))) {
   }
 }
 
+// Packages declare what their sources import, and nothing else.
+const sources = files.filter((one) => /^(packages|apps)\/[^/]+\/src\/.*\.ts$/.test(one));
+for (const file of files.filter((one) => /^(packages|apps)\/[^/]+\/package\.json$/.test(one))) {
+  const folder = file.replace('package.json', 'src/');
+  const imported = new Set();
+  for (const source of sources.filter((one) => one.startsWith(folder)))
+    for (const [, name] of readFileSync(source, 'utf8').matchAll(/'((?:@[a-z-]+\/)?[a-z][a-z0-9-]*)(?:\/[^']*)?'/g))
+      imported.add(name);
+  for (const name of Object.keys(JSON.parse(readFileSync(file, 'utf8')).dependencies ?? {}))
+    if (!imported.has(name)) complain(file, 0, `dependency ${name} is not used`);
+}
+
 for (const problem of problems) console.error(problem);
 console.log(problems.length === 0 ? `tidy: ${files.length} files` : `tidy: ${problems.length} problems`);
 process.exit(problems.length === 0 ? 0 : 1);
