@@ -1,29 +1,25 @@
 /**
- * One open chunk file: data blocks, CRC table and their consistency. The table lives in memory and is written when a session
- * on the chunk ends (`flush`), as spec 05 §4.2 has it. Whatever fails, the file keeps a valid size and CRCs that match its
- * blocks, or the error says `damaged`.
+ * One open chunk file: data blocks, CRC table and their consistency. Whatever fails, the file keeps a valid size and CRCs that
+ * match its blocks, or the error says `damaged`.
+ *
+ * Unlike in the reference (spec 05 §12) a write has ended when its data and its CRC are both written: a process that is killed
+ * leaves all it confirmed readable. What it leaves of the writes it had not confirmed:
+ * - A new whole block: its CRC is written first, the data extend the file after that. There is no block, or a good one.
+ * - A new block by a part of its data: the file is extended by zeros with their CRC, the data follow as in the next case.
+ * - A block that exists: data and CRC are written at the same time. Between the two the block is unreadable on this copy,
+ *   what it held before included; a write of the whole block makes it good again.
  *
  * Callers of `read` and `write` need no lock; `truncate` and whatever replaces the file take `lock.acquireAll()` themselves.
  */
-import * as fs from 'node:fs';
 import { crc32 } from 'node:zlib';
 
 import { BlockLock } from './block-lock.js';
 import { BufferPool } from './buffer-pool.js';
 import { replaceInCrc } from './crc-shift.js';
-import { CrcTable } from './crc-table.js';
-import { ChunkError, creationError, errnoOf, ioError, StoreStatus } from './errors.js';
-import {
-  BLOCK_SIZE_BYTES,
-  blockOffset,
-  checkHeader,
-  CRC_TABLE_SIZE_BYTES,
-  EMPTY_BLOCK_CRC,
-  encodeNewFile,
-  fileSize,
-  HEADER_SIZE_BYTES,
-  layoutOfSize,
-} from './format.js';
+import { createChunkFile, openChunkFile } from './chunk-open.js';
+import type { CrcTable } from './crc-table.js';
+import { ChunkError, ioError, StoreStatus } from './errors.js';
+import { BLOCK_SIZE_BYTES, blockOffset, EMPTY_BLOCK_CRC, fileSize } from './format.js';
 import { endsWithZeros, withoutZeros, ZEROS } from './sparse.js';
 import { readExactly, type StoreFs, writeFully } from './store-fs.js';
 
@@ -42,6 +38,11 @@ export interface BlocksRead {
 export interface IoMeter {
   didRead(sizeBytes: number, elapsedMs: number): void;
   didWrite(sizeBytes: number, elapsedMs: number): void;
+}
+
+/** What is still to be waited for when the data are written. */
+interface Written {
+  crcStored: Promise<void> | undefined;
 }
 
 export class ChunkFile {
@@ -75,30 +76,8 @@ export class ChunkFile {
     version: number | undefined,
     sparsify: boolean,
   ): Promise<ChunkFile> {
-    let fd: number;
-    try {
-      fd = await io.open(path, fs.constants.O_RDWR);
-    } catch (cause) {
-      if (errnoOf(cause) === 'EROFS') fd = await io.open(path, fs.constants.O_RDONLY);
-      else if (errnoOf(cause) === 'ENOENT')
-        throw new ChunkError(StoreStatus.NOCHUNK, `${path}: file has vanished`, { cause, damaged: true });
-      else throw ioError(path, cause);
-    }
-    try {
-      const sizeBytes = await io.fileSize(fd);
-      const layout = layoutOfSize(sizeBytes);
-      if (layout === undefined)
-        throw new ChunkError(StoreStatus.NOCHUNK, `${path}: wrong file size ${sizeBytes}`, { damaged: true });
-      const head = Buffer.allocUnsafe(layout.headerSize + CRC_TABLE_SIZE_BYTES);
-      await readExactly(io, fd, head, 0, head.length, 0);
-      checkHeader(head, id, version, path);
-      const table = head.subarray(layout.headerSize);
-      const crcs = new CrcTable(table, layout.blocks);
-      return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, crcs, sparsify);
-    } catch (cause) {
-      await io.close(fd).catch(() => undefined);
-      throw ioError(path, cause);
-    }
+    const { fd, layout, crcs } = await openChunkFile(io, path, id, version);
+    return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, crcs, sparsify);
   }
 
   /** Creates the file of a new, empty chunk. Nothing is left behind on failure; a full disk is a ChunkError NOSPACE. */
@@ -110,23 +89,8 @@ export class ChunkFile {
     version: number,
     sparsify: boolean,
   ): Promise<ChunkFile> {
-    const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
-    let fd: number;
-    try {
-      fd = await io.open(path, O_RDWR | O_CREAT | O_EXCL);
-    } catch (cause) {
-      throw creationError(path, cause);
-    }
-    try {
-      const file = encodeNewFile(id, version);
-      await writeFully(io, fd, file, 0, file.length, 0);
-      const crcs = new CrcTable(file.subarray(HEADER_SIZE_BYTES), 0);
-      return new ChunkFile(io, meter, fd, path, HEADER_SIZE_BYTES, 0, crcs, sparsify);
-    } catch (cause) {
-      await io.close(fd).catch(() => undefined);
-      await io.unlink(path).catch(() => undefined);
-      throw creationError(path, cause);
-    }
+    const { fd, layout, crcs } = await createChunkFile(io, path, id, version);
+    return new ChunkFile(io, meter, fd, path, layout.headerSize, layout.blocks, crcs, sparsify);
   }
 
   get dirty(): boolean {
@@ -180,7 +144,8 @@ export class ChunkFile {
   }
 
   /**
-   * Writes into a block (spec 05 §4.2). `data` must not change until the promise settles; it is not copied.
+   * Writes into a block (spec 05 §4.2); data and CRC are both written when the promise resolves. `data` must not change until
+   * it settles; it is not copied.
    *
    * @param crc CRC32 of `data`, already verified
    * @param check runs when the block is locked and may throw
@@ -199,27 +164,26 @@ export class ChunkFile {
       }
       const grows = block >= this.blocks;
       let cleanUp = false;
+      const written: Written = { crcStored: undefined };
       try {
         check?.();
-        await this.writeLocked(block, offset, data, crc);
-        return;
+        if (grows) await this.writeNewBlock(block, offset, data, crc, written);
+        else if (data.length > 0) await this.overwrite(block, offset, data, crc, written);
       } catch (cause) {
         const error = ioError(this.path, cause);
         // A failed system call may have left part of the data behind.
         cleanUp = error.cause !== undefined;
-        if (cleanUp && !grows) await this.recomputeCrc(block);
+        if (cleanUp && block < this.blocks) await this.recomputeCrc(block);
+        else if (cleanUp) this.table.set(block, EMPTY_BLOCK_CRC);
         throw error;
       } finally {
         this.lock.release(from, to);
-        if (cleanUp && grows) await this.cutToBlocks();
+        if (cleanUp && grows) await this.cutToBlocks(block);
       }
+      // Not under the lock: the next packet for the block need not wait.
+      if (written.crcStored !== undefined) await this.orIoError(written.crcStored);
+      return;
     }
-  }
-
-  private async writeLocked(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
-    if (block >= this.blocks) await this.writeNewBlock(block, offset, data, crc);
-    else if (data.length === BLOCK_SIZE_BYTES) await this.writeWholeBlock(block, data, crc);
-    else if (data.length > 0) await this.writePart(block, offset, data, crc);
   }
 
   /** A new block whose data do not reach its end has to be extended by truncate: not beside other writes. */
@@ -227,31 +191,44 @@ export class ChunkFile {
     return offset + data.length < BLOCK_SIZE_BYTES || (this.sparsify && endsWithZeros(data));
   }
 
-  private async writeNewBlock(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
+  private async writeNewBlock(
+    block: number,
+    offset: number,
+    data: Buffer,
+    crc: number,
+    written: Written,
+  ): Promise<void> {
     const { from, to } = this.sparsify ? withoutZeros(data) : { from: 0, to: data.length };
-    if (offset + to < BLOCK_SIZE_BYTES) await this.io.truncate(this.fd, fileSize(this.headerSize, block + 1));
-    if (from < to) await this.writeRaw(data, from, to - from, blockOffset(this.headerSize, block) + offset + from);
-    const before = this.blocks;
-    if (block >= before) this.blocks = block + 1;
-    for (let hole = before; hole < block; hole++) this.table.set(hole, EMPTY_BLOCK_CRC);
     const behind = BLOCK_SIZE_BYTES - offset - data.length;
-    const zeros = crc32(ZEROS.subarray(0, data.length));
-    this.table.set(block, data.length === BLOCK_SIZE_BYTES ? crc : replaceInCrc(EMPTY_BLOCK_CRC, zeros, crc, behind));
+    const zeros = data.length === BLOCK_SIZE_BYTES ? EMPTY_BLOCK_CRC : crc32(ZEROS.subarray(0, data.length));
+    const blockCrc = data.length === BLOCK_SIZE_BYTES ? crc : replaceInCrc(EMPTY_BLOCK_CRC, zeros, crc, behind);
+    if (offset + to < BLOCK_SIZE_BYTES) {
+      await this.table.flushFillers(this.io, this.fd, this.headerSize, this.blocks);
+      await this.io.truncate(this.fd, fileSize(this.headerSize, block + 1));
+      this.setCrc(block, blockCrc, written);
+    } else {
+      // Entries of blocks that are not there are those of zeros: what a write leaves out before it becomes a good hole.
+      this.setCrc(block, blockCrc, written);
+      await written.crcStored;
+    }
+    if (from < to) await this.writeRaw(data, from, to - from, blockOffset(this.headerSize, block) + offset + from);
+    if (block >= this.blocks) this.blocks = block + 1;
     if (block >= this.tailBlock) {
       this.tailBlock = block;
       this.tailEnd = offset + data.length;
     }
   }
 
-  private async writeWholeBlock(block: number, data: Buffer, crc: number): Promise<void> {
-    await this.writeRaw(data, 0, data.length, blockOffset(this.headerSize, block));
-    this.table.set(block, crc);
-    if (block === this.tailBlock) this.tailEnd = BLOCK_SIZE_BYTES;
+  private async overwrite(block: number, offset: number, data: Buffer, crc: number, written: Written): Promise<void> {
+    const whole = data.length === BLOCK_SIZE_BYTES;
+    this.setCrc(block, whole ? crc : await this.crcWithPart(block, offset, data, crc), written);
+    await this.writeRaw(data, 0, data.length, blockOffset(this.headerSize, block) + offset);
+    const end = offset + data.length;
+    if (block === this.tailBlock && end > this.tailEnd) this.tailEnd = end;
   }
 
-  private async writePart(block: number, offset: number, data: Buffer, crc: number): Promise<void> {
-    const behind = BLOCK_SIZE_BYTES - offset - data.length;
-    const position = blockOffset(this.headerSize, block);
+  /** CRC of the block with the part replaced; what it holds now is verified first. */
+  private async crcWithPart(block: number, offset: number, data: Buffer, crc: number): Promise<number> {
     const end = offset + data.length;
     let oldCrc: number;
     if (block === this.tailBlock && offset >= this.tailEnd) {
@@ -266,9 +243,15 @@ export class ChunkFile {
         scratch.give(old);
       }
     }
-    await this.writeRaw(data, 0, data.length, position + offset);
-    this.table.set(block, replaceInCrc(this.crcOf(block), oldCrc, crc, behind));
-    if (block === this.tailBlock && end > this.tailEnd) this.tailEnd = end;
+    return replaceInCrc(this.crcOf(block), oldCrc, crc, BLOCK_SIZE_BYTES - end);
+  }
+
+  /** The CRC is on its way to the disk when this returns. */
+  private setCrc(block: number, crc: number, written: Written): void {
+    this.table.set(block, crc);
+    written.crcStored = this.table.flush(this.io, this.fd, this.headerSize);
+    // Waited for in the end, or not at all when the data could not be written: then it stays dirty.
+    written.crcStored.catch(() => undefined);
   }
 
   private async writeRaw(data: Buffer, from: number, sizeBytes: number, position: number): Promise<void> {
@@ -291,12 +274,13 @@ export class ChunkFile {
     }
   }
 
-  /** After a failed write of a new block: the file gets its size of whole blocks back. */
-  private async cutToBlocks(): Promise<void> {
+  /** After a failed write of a new block: the file gets its size of whole blocks back, unless it has grown beyond. */
+  private async cutToBlocks(block: number): Promise<void> {
     const waiting = this.lock.acquireAll();
     if (waiting) await waiting;
     try {
-      await this.io.truncate(this.fd, fileSize(this.headerSize, this.blocks));
+      if (block < this.blocks) await this.recomputeCrc(block);
+      else await this.io.truncate(this.fd, fileSize(this.headerSize, this.blocks));
     } catch (cause) {
       throw this.beyondRepair(cause);
     } finally {
@@ -321,10 +305,9 @@ export class ChunkFile {
     this.tailBlock = -1;
     try {
       if (target > this.blocks) {
+        await this.table.flushFillers(this.io, this.fd, this.headerSize, this.blocks);
         await this.io.truncate(this.fd, fileSize(this.headerSize, target));
-        const before = this.blocks;
         this.blocks = target;
-        for (let block = before; block < target; block++) this.table.set(block, EMPTY_BLOCK_CRC);
         return;
       }
       let lastCrc: number | undefined;
@@ -379,8 +362,12 @@ export class ChunkFile {
 
   /** Writes the changed part of the CRC table. Safe beside reads and writes. */
   async flush(): Promise<void> {
+    await this.orIoError(this.table.flush(this.io, this.fd, this.headerSize));
+  }
+
+  private async orIoError(work: Promise<void>): Promise<void> {
     try {
-      await this.table.flush(this.io, this.fd, this.headerSize);
+      await work;
     } catch (cause) {
       throw ioError(this.path, cause);
     }

@@ -350,7 +350,7 @@ export class ChunkStore extends ChunkAccess {
         this.minuteStartMs = nowMs;
         for (const folder of this.folders) folder.stats.minutePassed();
       }
-      // Long sessions: what a crash could leave without its CRC is bounded to about a second.
+      // What could not be stored at first, and the CRCs of repaired blocks.
       for (const chunk of this.files.all()) if (chunk.file.dirty) await this.flush(chunk).catch(() => undefined);
       this.files.sweep(nowMs, IDLE_FILE_MS);
       await this.folderSet.tick();
