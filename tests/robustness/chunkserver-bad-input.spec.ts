@@ -60,6 +60,8 @@ describe('bad input to the chunkserver', () => {
     writeFileSync(join(dir, 'cs.cfg'), lines.join(''));
     await startServer();
     master = await FakeMaster.register(listener);
+    // The folder is scanned when there is room in it.
+    while ((await master.link.nextOf(101)).payload.readBigUInt64BE(8) === 0n);
   });
 
   afterAll(async () => {
