@@ -209,11 +209,12 @@ describe('our chunkserver in a C cluster', () => {
         const now = chunkFiles(server('a').folders[0] as string).find((name) => name.includes(id));
         return now !== undefined && statSync(now).ino !== before && (await copies(join(dir, 'damage'))).length === 2;
       },
-      60_000,
+      // The master comes round to the chunk once in its loop of 60 s.
+      130_000,
       500,
     );
     await chunkTool('a');
-  }, 120_000);
+  }, 240_000);
 
   it('refuses a master of another file system and overwrites nothing', async () => {
     const a = server('a');
