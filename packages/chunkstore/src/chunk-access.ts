@@ -114,7 +114,7 @@ export class ChunkAccess {
     return { id, file, folder, subfolder, version, users: 0, lastUseMs: this.options.clock.monotonicMs(), gone: false };
   }
 
-  /** Ends a session's use of a chunk: the CRC table goes to disk. */
+  /** Ends a session's use of a chunk; what of the CRC table is not on disk yet (after failures, of copies) goes there. */
   async release(chunk: OpenChunk): Promise<void> {
     try {
       if (chunk.file.dirty && !chunk.gone) await this.flush(chunk);
@@ -179,7 +179,7 @@ export class ChunkAccess {
   }
 
   /**
-   * Writes into a block; see {@link ChunkFile.write}. Statuses in the order of spec 04 §6.2.
+   * Writes into a block; see {@link ChunkFile.write}: what has ended survives the process. Statuses in the order of spec 04 §6.2.
    *
    * @param version of the session; a change since is WRONGVERSION. 0: any
    */
