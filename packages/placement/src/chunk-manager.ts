@@ -50,6 +50,8 @@ export class ChunkManager {
   private readonly operations: Operations;
   private readonly loop: ChunkLoop;
   private lastNewS = -Infinity;
+  /** The last report of a server that had already told all it had: a folder is still being scanned. */
+  private lastLateS = -Infinity;
   private lastLostS = -Infinity;
   registering = 0;
 
@@ -111,6 +113,7 @@ export class ChunkManager {
   chunkReported(id: ServerId, chunkId: number, version: number, marked: boolean, nowS: number): void {
     if (chunkId === 0 || chunkId > this.nextChunkId() + MAX_CHUNK_ID_AHEAD) return;
     this.lastNewS = nowS;
+    if (this.servers.get(id)?.registered === true) this.lastLateS = nowS;
     let known = this.table.version(chunkId);
     if (known === undefined) {
       this.table.add(chunkId, version, nowS + UNKNOWN_CHUNK_LOCK_S);
@@ -229,6 +232,17 @@ export class ChunkManager {
     return this.registering > 0 || nowS - this.startedS <= START_SETTLE_S || nowS - this.lastNewS < REPORTS_SETTLE_S;
   }
 
+  /**
+   * As {@link isSettling}, but over as soon as every server is back with all its folders. Good enough where a copy that turns up
+   * later costs a replication, not data; it spares writers the rest of the ten seconds after a takeover.
+   */
+  private isIncomplete(nowS: number): boolean {
+    if (!this.isSettling(nowS)) return false;
+    if (this.registering > 0 || !this.allServersPresent() || nowS - this.lastLateS < REPORTS_SETTLE_S) return true;
+    for (const { totalSpace, tdTotalSpace } of this.servers.all()) if (totalSpace + tdTotalSpace === 0) return true;
+    return this.servers.count === 0;
+  }
+
   /** A read found no copy: is it certain that there is none? */
   isCertainlyLost(nowS: number, knownServers: number): boolean {
     return !this.isSettling(nowS) && this.servers.count >= knownServers && this.servers.count > 0;
@@ -242,7 +256,7 @@ export class ChunkManager {
     const chunk = this.copyTable.find(chunkId);
     if (chunk === undefined || chunk.operation !== undefined) return chunk !== undefined;
     if (this.operations.rescue(chunkId, chunk)) return true;
-    return !this.isSettling(nowS) && this.allServersPresent() && acceptOtherVersion(chunkId, chunk, this.table);
+    return !this.isIncomplete(nowS) && this.allServersPresent() && acceptOtherVersion(chunkId, chunk, this.table);
   }
 
   /** Whether a chunk can be created now; status 0 or why not (spec 02 §8.5). */
@@ -263,9 +277,9 @@ export class ChunkManager {
   /** Whether a write to an existing chunk may begin: 0, or EAGAIN, CHUNKLOST, CSNOTPRESENT (spec 02 §8.5). */
   canWrite(chunkId: number, nowS: number, knownServers: number): number {
     const valid = this.validCount(chunkId);
-    if (valid < this.table.goal(chunkId) && this.isSettling(nowS)) return MFS_ERROR_EAGAIN;
+    if (valid < this.table.goal(chunkId) && this.isIncomplete(nowS)) return MFS_ERROR_EAGAIN;
     if (valid > 0) return MFS_STATUS_OK;
-    if (this.tryRepair(chunkId, nowS)) return MFS_ERROR_EAGAIN;
+    if (this.tryRepair(chunkId, nowS) || this.isSettling(nowS)) return MFS_ERROR_EAGAIN;
     return this.servers.count >= knownServers ? MFS_ERROR_CHUNKLOST : MFS_ERROR_CSNOTPRESENT;
   }
 

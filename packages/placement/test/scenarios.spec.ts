@@ -133,6 +133,18 @@ describe('writing', () => {
     expect(cluster.manager.canWrite(chunkId, cluster.nowS + 11, 3)).toBe(MFS_STATUS_OK);
   });
 
+  it('need not wait when every server is back with all it has', () => {
+    const { cluster, chunkId } = written();
+    cluster.server(holders(cluster, chunkId)[0] as number).disk.delete(chunkId);
+    cluster.restartMaster();
+    expect(cluster.manager.canWrite(chunkId, cluster.nowS, 3)).toBe(MFS_STATUS_OK);
+    // a folder is still being scanned
+    const [id] = locations(cluster, chunkId) as [number];
+    cluster.manager.chunkReported(id, 1000, 1, false, cluster.nowS);
+    expect(cluster.manager.canWrite(chunkId, cluster.nowS + 1, 3)).toBe(MFS_ERROR_EAGAIN);
+    expect(cluster.manager.canWrite(chunkId, cluster.nowS + 4, 3)).toBe(MFS_STATUS_OK);
+  });
+
   it('cannot create without servers, or without space on them', () => {
     const cluster = new SimulatedCluster(1);
     cluster.server(1).crash();
