@@ -100,14 +100,15 @@ export async function runRestore(argv: readonly string[]): Promise<number> {
 async function restore({ folder, output, ignoreErrors, verbose, given }: Task): Promise<void> {
   // Loaded only here: a wrong command line is answered without loading the metadata code.
   const { restoreMetadata, writeImage } = await import('@wapiti-fs/metadata');
-  const { cutTornLine, emergencyImages, folderFiles, imageAt, replaceFile, runningMaster } = await import('./files.js');
+  const { emergencyImages, FolderFiles, imageAt, replaceFile, runningMaster } = await import('./files.js');
   const pid = runningMaster(dirname(output));
   if (pid !== undefined) throw new Error(`a master (pid:${pid}) runs in ${dirname(output)}: stop it first`);
 
+  const files = new FolderFiles(folder);
   const now = Math.floor(Date.now() / 1000);
   const options: RestoreOptions = { now, ignoreErrors, progress: progressPrinter(verbose) };
   const { store, report } = restoreMetadata(
-    folderFiles(folder),
+    files,
     (line) => {
       if (verbose || !ROUTINE.test(line)) say(line);
     },
@@ -120,11 +121,11 @@ async function restore({ folder, output, ignoreErrors, verbose, given }: Task): 
     if (there.metaid !== 0n && report.metaid !== 0n && there.metaid !== report.metaid)
       throw new Error(`${output} is of another file system (id ${there.metaid.toString(16).toUpperCase()}): kept`);
   }
-  replaceFile(output, writeImage(store, now));
   if (given === undefined) {
-    const torn = cutTornLine(join(folder, 'changelog.0.mfs'));
+    const torn = files.cutTornLine('changelog.0.mfs');
     if (torn > 0) say(`changelog.0.mfs: incomplete last line of ${torn} bytes cut off`);
   }
+  replaceFile(output, writeImage(store, now));
   process.stdout.write(
     `${report.applied} changes applied to ${report.image} (version ${report.imageVersion}), ` +
       `metadata version ${report.version} stored\n`,

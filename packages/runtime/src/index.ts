@@ -30,4 +30,5 @@ export * from './link.js';
 export * from './node-disk.js';
 export * from './memory-disk.js';
 export * from './disk-files.js';
+export * from './folder-files.js';
 export { findStarter, startInBackground, type Starter } from './daemon/background.js';

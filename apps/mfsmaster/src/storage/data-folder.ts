@@ -1,20 +1,5 @@
 /** The files of the data folder as a source of metadata: plain start and automatic restore (spec 06 §8, §9). */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { fsyncSync, renameSync, statSync, unlinkSync } from 'node:fs';
 
 import {
   END_MARKER,
@@ -25,16 +10,21 @@ import {
   readImage,
   readImageHeader,
   restoreMetadata,
-  type RestoreFiles,
   type RestoreReport,
 } from '@wapiti-fs/metadata';
-import type { Clock, Logger, Random } from '@wapiti-fs/runtime';
+import {
+  CHANGELOG_TAIL_BYTES,
+  type Clock,
+  emergencyImages,
+  FolderFiles,
+  type Logger,
+  type Random,
+  withFd,
+} from '@wapiti-fs/runtime';
 
 export const IMAGE = 'metadata.mfs';
 export const IMAGE_BACK = 'metadata.mfs.back';
 export const IMAGE_TEMPORARY = 'metadata.mfs.back.tmp';
-/** The end of a changelog file in which the last number is looked for (spec 06 §9.3). */
-const TAIL_BYTES = 200_000;
 const LF = 10;
 
 /** The master cannot start from what the data folder holds. */
@@ -47,39 +37,7 @@ export class DataFolderError extends Error {
   }
 }
 
-export class DataFolder implements RestoreFiles {
-  constructor(readonly path: string) {}
-
-  file(name: string): string {
-    return isAbsolute(name) ? name : join(this.path, name);
-  }
-
-  list(): readonly string[] {
-    return readdirSync(this.path);
-  }
-
-  read(name: string): Buffer {
-    return readFileSync(this.file(name));
-  }
-
-  readEnds(name: string, headBytes: number, tailBytes: number): { head: Buffer; tail: Buffer } {
-    const fd = openSync(this.file(name), 'r');
-    try {
-      const { size } = fstatSync(fd);
-      const head = Buffer.alloc(Math.min(headBytes, size));
-      const tail = Buffer.alloc(Math.min(tailBytes, size));
-      readSync(fd, head, 0, head.length, 0);
-      readSync(fd, tail, 0, tail.length, size - tail.length);
-      return { head, tail };
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  exists(name: string): boolean {
-    return existsSync(this.file(name));
-  }
-
+export class DataFolder extends FolderFiles {
   rename(from: string, to: string): void {
     renameSync(this.file(from), this.file(to));
   }
@@ -90,12 +48,7 @@ export class DataFolder implements RestoreFiles {
 
   /** The entries of the folder are on the disk. */
   sync(): void {
-    const fd = openSync(this.path, 'r');
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    withFd(this.path, 'r', fsyncSync);
   }
 }
 
@@ -149,18 +102,6 @@ function refuseNewerBackup(folder: DataFolder, current: ImageHeader): void {
   );
 }
 
-/** Where the reference stores an image when it cannot in its folder (spec 06 §7.3). */
-const EMERGENCY_FOLDERS = [
-  '/',
-  '/tmp',
-  '/var',
-  '/usr',
-  '/usr/share',
-  '/usr/local',
-  '/usr/local/var',
-  '/usr/local/share',
-];
-const EMERGENCY_IMAGE = 'metadata.mfs.emergency';
 const PROGRESS_MS = 2000;
 
 /**
@@ -181,10 +122,9 @@ export function restore(
     const percent = last > first ? Math.floor(((current - first) * 100) / (last - first)) : 100;
     log.notice(`progress: current change: ${current} (first: ${first} - last: ${last} - ${percent}%)`);
   };
-  const emergency = [homedir(), ...EMERGENCY_FOLDERS].map((one) => join(one, EMERGENCY_IMAGE));
   const restored = restoreMetadata(folder, (line) => log.notice(line), {
     now: Math.floor(clock.nowMs() / 1000),
-    otherImages: emergency.filter((path) => existsSync(path)),
+    otherImages: emergencyImages(),
     ignoreErrors,
     progress,
   });
@@ -211,26 +151,14 @@ export function settleNames(folder: DataFolder, restored: boolean, random: Rando
 /** Takes an incomplete last line out of the file that will be appended to. */
 function cutTornLine(folder: DataFolder, log: Logger): void {
   const name = 'changelog.0.mfs';
-  if (!folder.exists(name)) return;
-  const { tail } = folder.readEnds(name, 0, TAIL_BYTES);
-  const torn = tail.length - (tail.lastIndexOf(LF) + 1);
-  if (torn === 0) return;
-  if (torn === TAIL_BYTES)
-    throw new DataFolderError(`${folder.file(name)} is not a changelog: no line end near its end`);
-  const fd = openSync(folder.file(name), 'r+');
-  try {
-    ftruncateSync(fd, fstatSync(fd).size - torn);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  log.warn(`${name}: incomplete last line of ${torn} bytes cut off; it was never acknowledged`);
+  const torn = folder.cutTornLine(name);
+  if (torn > 0) log.warn(`${name}: incomplete last line of ${torn} bytes cut off; it was never acknowledged`);
 }
 
 /** Number of the last change of a file; undefined when there is none. */
 function lastChange(folder: DataFolder, name: string): number | undefined {
   if (!folder.exists(name)) return undefined;
-  const { tail } = folder.readEnds(name, 0, TAIL_BYTES);
+  const { tail } = folder.readEnds(name, 0, CHANGELOG_TAIL_BYTES);
   if (tail.length === 0) return undefined;
   const start = tail.length < 2 ? 0 : tail.lastIndexOf(LF, tail.length - 2) + 1;
   const number = /^([0-9]{1,16}):/.exec(tail.toString('latin1', start, start + 20))?.[1];
