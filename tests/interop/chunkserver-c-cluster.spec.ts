@@ -12,6 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { CLTOCS_READ, CSTOCL_READ_STATUS, DATA_PROTOCOL, FrameParser, MFS_ERROR_CRC } from '@wapiti-fs/protocol';
+
 import { type Daemon, type Implementation, Lab } from '../harness/lab.js';
 import { eventually } from '../harness/processes.js';
 
@@ -52,6 +54,26 @@ describe('our chunkserver in a C cluster', () => {
     const text = await client('mfsfileinfo', file);
     const first = text.split(/chunk 1:/)[0] ?? '';
     return [...first.matchAll(/: (\S+):9422 \(status:VALID\)/g)].map((match) => match[1] as string).sort();
+  }
+
+  /** Reads a chunk from one server, past the mount: the status that the server ends with. */
+  async function readStatus(host: string, id: string, version: string, sizeBytes: number): Promise<number> {
+    const request = CLTOCS_READ.encode({
+      variant: 'protocol',
+      protocol: DATA_PROTOCOL,
+      chunkId: parseInt(id, 16),
+      version: parseInt(version, 16),
+      offset: 0,
+      size: sizeBytes,
+    });
+    const script = `const socket = require('net').connect(9422, process.argv[1]);
+      const parts = [];
+      socket.end(Buffer.from(process.argv[2], 'hex'));
+      socket.on('data', (part) => parts.push(part)).on('close', () => console.log(Buffer.concat(parts).toString('hex')));`;
+    const { stdout } = await lab.on(host, process.execPath, ['-e', script, lab.address(host), request.toString('hex')]);
+    for (const { type, payload } of new FrameParser(100_000).push(Buffer.from(stdout.trim(), 'hex')))
+      if (type === CSTOCL_READ_STATUS.type) return payload[8] as number;
+    throw new Error('the server closed the connection without a status');
   }
 
   async function remount(): Promise<void> {
@@ -193,14 +215,16 @@ describe('our chunkserver in a C cluster', () => {
     const content = randomBytes(200_000);
     writeFileSync(join(dir, 'damage'), content);
     await eventually('two copies', async () => (await copies(join(dir, 'damage'))).length === 2, 60_000, 200);
-    const id = /chunk 0: ([0-9A-F]{16})_/.exec(await client('mfsfileinfo', join(dir, 'damage')))?.[1] as string;
+    const [, id, version] = /chunk 0: ([0-9A-F]{16})_([0-9A-F]{8})/.exec(
+      await client('mfsfileinfo', join(dir, 'damage')),
+    ) as unknown as [string, string, string];
     const file = chunkFiles(server('a').folders[0] as string).find((name) => name.includes(id)) as string;
     const chunk = openSync(file, 'r+');
     writeSync(chunk, 'damage', 8192 + 70_000);
     closeSync(chunk);
-    // mfscsstatus-like queries do not read blocks; a reader does.
-    await remount();
     const before = statSync(file).ino;
+    // A block is looked at by its readers only, and a mount reads from whichever copy it likes: read this one.
+    expect(await readStatus('a', id, version, 200_000)).toBe(MFS_ERROR_CRC);
     await eventually(
       'a good copy again',
       async () => {
