@@ -66,10 +66,15 @@ describe('our chunkserver in a C cluster', () => {
       offset: 0,
       size: sizeBytes,
     });
+    // ends at the status, which is the last frame: 8 bytes of header and 9 of payload
     const script = `const socket = require('net').connect(9422, process.argv[1]);
-      const parts = [];
-      socket.end(Buffer.from(process.argv[2], 'hex'));
-      socket.on('data', (part) => parts.push(part)).on('close', () => console.log(Buffer.concat(parts).toString('hex')));`;
+      let all = Buffer.alloc(0);
+      socket.write(Buffer.from(process.argv[2], 'hex'));
+      socket.on('data', (part) => {
+        all = Buffer.concat([all, part]);
+        if (all.length >= 17 && all.readUInt32BE(all.length - 17) === ${CSTOCL_READ_STATUS.type}) socket.destroy();
+      });
+      socket.on('close', () => console.log(all.toString('hex')));`;
     const { stdout } = await lab.on(host, process.execPath, ['-e', script, lab.address(host), request.toString('hex')]);
     for (const { type, payload } of new FrameParser(100_000).push(Buffer.from(stdout.trim(), 'hex')))
       if (type === CSTOCL_READ_STATUS.type) return payload[8] as number;
