@@ -215,7 +215,9 @@ export class Lab {
     if (!options.keepData) writeFileSync(join(dataDir, 'metadata.mfs'), 'MFSM NEW');
     const exportsFile = this.path(`${name}-exports.cfg`);
     writeFileSync(exportsFile, options.exports ?? '* / rw,alldirs,admin,maproot=0:0\n* . rw\n');
-    return this.daemon(host, 'mfsmaster', { EXPORTS_FILENAME: exportsFile }, { ...options, name });
+    // By default the C master answers first and lets another process write the changelog: killed, it forgets what it acknowledged.
+    const defaults = { EXPORTS_FILENAME: exportsFile, CHANGELOG_SAVE_MODE: 1 };
+    return this.daemon(host, 'mfsmaster', defaults, { ...options, name });
   }
 
   /** A chunkserver on `host` with `folders` data folders. */

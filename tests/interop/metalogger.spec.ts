@@ -58,7 +58,6 @@ describe('our metalogger at a C master', () => {
       implementation: 'c',
       name: 'master',
       keepData: existsSync(lab.path('master')),
-      config: { CHANGELOG_SAVE_MODE: 1 },
     });
   };
   const startMetalogger = async (masterAddress = HOSTS.m1): Promise<void> => {
