@@ -1,13 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 import { CLTOCS_READ, CLTOCS_WRITE, CLTOCS_WRITE_DATA, CLTOCS_WRITE_FINISH } from '@wapiti-fs/protocol';
 
-import { FakeMaster, Listener, Peer } from '../../apps/mfschunkserver/test/peers.js';
-import { binary } from '../harness/lab.js';
-import { type Background, background, eventually, run } from '../harness/processes.js';
+import { Peer } from '../../apps/mfschunkserver/test/peers.js';
+import { LoneChunkserver } from '../harness/lone-chunkserver.js';
+import { eventually, run } from '../harness/processes.js';
 
 const BLOCK_BYTES = 65_536;
 const OK = 0;
@@ -21,58 +20,23 @@ const status = (chunkId: number, code: number): string => idHex(chunkId) + code.
 
 /** The chunkserver's process between a master and a client that mean no good. */
 describe('bad input to the chunkserver', () => {
-  let dir: string;
-  let disk: string;
-  let listener: Listener;
-  let master: FakeMaster;
-  let server: Background;
-  let port: number;
-
-  async function startServer(): Promise<void> {
-    const [command, ...first] = binary('mfschunkserver', 'wapiti') as [string, ...string[]];
-    server = background('mfschunkserver', command, [...first, '-f', '-c', join(dir, 'cs.cfg'), 'start']);
-    await server.waitFor(/initialized properly/);
-    await server.waitFor(/: scanned, /); // before that a folder takes no chunks
-    port = Number(/listen on 127\.0\.0\.1:(\d+)/.exec(server.output)?.[1]);
-  }
+  let server: LoneChunkserver;
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'wapiti-bad-input-'));
-    disk = join(dir, 'disk');
-    mkdirSync(disk);
-    mkdirSync(join(dir, 'data'));
-    await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'wapiti-test', disk]);
-    writeFileSync(join(dir, 'hdd.cfg'), `${disk}\n`);
-    listener = await Listener.open();
-    const settings = {
-      WORKING_USER: 'root',
-      WORKING_GROUP: 'root',
-      DATA_PATH: join(dir, 'data'),
-      HDD_CONF_FILENAME: join(dir, 'hdd.cfg'),
-      HDD_LEAVE_SPACE_DEFAULT: '0',
-      MASTER_HOST: '127.0.0.1',
-      MASTER_PORT: listener.port,
-      MASTER_RECONNECTION_DELAY: 0,
-      CSSERV_LISTEN_HOST: '127.0.0.1',
-      CSSERV_LISTEN_PORT: 0,
-    };
-    const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
-    writeFileSync(join(dir, 'cs.cfg'), lines.join(''));
-    await startServer();
-    master = await FakeMaster.register(listener);
-    // The folder is scanned when there is room in it.
-    while ((await master.link.nextOf(101)).payload.readBigUInt64BE(8) === 0n);
+    server = await LoneChunkserver.prepare('bad-input');
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'wapiti-test', server.disk]);
+    await server.start();
   });
 
   afterAll(async () => {
-    listener?.close();
-    await server?.stop();
-    await run('umount', [disk], { check: false });
-    rmSync(dir, { recursive: true, force: true });
+    if (server === undefined) return;
+    await server.process.stop();
+    await run('umount', [server.disk], { check: false });
+    await server.destroy();
   });
 
   async function writeBlocks(chunkId: number, blocks: number, fill: number): Promise<number> {
-    const peer = await Peer.connect(port);
+    const peer = await Peer.connect(server.port);
     peer.send(CLTOCS_WRITE.encode({ variant: 'protocol', protocol: 1, chunkId, version: 1, chain: [] }));
     expect((await peer.nextOf(211)).payload[12]).toBe(OK);
     const data = Buffer.alloc(BLOCK_BYTES, fill);
@@ -100,7 +64,7 @@ describe('bad input to the chunkserver', () => {
 
   /** Bytes of a chunk, or the status that was given instead. */
   async function read(chunkId: number, blocks: number, version = 1): Promise<Buffer | number> {
-    const peer = await Peer.connect(port);
+    const peer = await Peer.connect(server.port);
     const range = { offset: 0, size: blocks * BLOCK_BYTES };
     peer.send(CLTOCS_READ.encode({ variant: 'protocol', protocol: 1, chunkId, version, ...range }));
     const parts: Buffer[] = [];
@@ -120,7 +84,7 @@ describe('bad input to the chunkserver', () => {
   const sound = Buffer.alloc(2 * BLOCK_BYTES, FILL);
 
   it('stores a chunk to be looked at after each attack', async () => {
-    expect(await master.command(110, create(1))).toBe(status(1, OK));
+    expect(await server.master.command(110, create(1))).toBe(status(1, OK));
     expect(await writeBlocks(1, 2, FILL)).toBe(OK);
     expect(await read(1, 2)).toEqual(sound);
   });
@@ -133,8 +97,8 @@ describe('bad input to the chunkserver', () => {
     ['data without a session', '000000d4 00000004 00000000'],
     ['text', Buffer.from('GET / HTTP/1.0\r\n\r\n').toString('hex')],
   ])('closes a data connection that sends %s, and only that one', async (_what, hex) => {
-    const bystander = await Peer.connect(port);
-    const peer = await Peer.connect(port);
+    const bystander = await Peer.connect(server.port);
+    const peer = await Peer.connect(server.port);
     peer.send(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
     while (!peer.closed) await peer.next();
     bystander.send(
@@ -142,11 +106,11 @@ describe('bad input to the chunkserver', () => {
     );
     expect((await bystander.nextOf(202)).payload[20]).toBe(FILL);
     bystander.destroy();
-    expect(server.running).toBe(true);
+    expect(server.process.running).toBe(true);
   });
 
   it('takes half a packet and silence for what it is, and forgets the connection', async () => {
-    const peer = await Peer.connect(port);
+    const peer = await Peer.connect(server.port);
     peer.send(Buffer.from('000000c8000000150100', 'hex'));
     peer.socket.end();
     while (!peer.closed) await peer.next();
@@ -156,8 +120,8 @@ describe('bad input to the chunkserver', () => {
   it('answers for a chunk that it has not, and for a version that it has not', async () => {
     expect(await read(99, 1)).toBe(NOCHUNK);
     expect(await read(1, 1, 7)).toBe(WRONGVERSION);
-    expect(await master.command(120, `${idHex(99)} 00000000`)).toBe(status(99, NOCHUNK));
-    expect(await master.command(140, `${idHex(99)} 00000002 00000001`)).toBe(status(99, NOCHUNK));
+    expect(await server.master.command(120, `${idHex(99)} 00000000`)).toBe(status(99, NOCHUNK));
+    expect(await server.master.command(140, `${idHex(99)} 00000002 00000001`)).toBe(status(99, NOCHUNK));
   });
 
   it.each([
@@ -165,19 +129,19 @@ describe('bad input to the chunkserver', () => {
     ['a length above the limit', '0000006e 7fffffff'],
     ['garbage', 'ff'.repeat(64)],
   ])('leaves a master that sends %s, and registers again', async (_what, hex) => {
-    master.link.send(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
-    while (!master.link.closed) await master.link.next();
-    master = await FakeMaster.register(listener);
+    server.master.link.send(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    while (!server.master.link.closed) await server.master.link.next();
+    await server.register();
     expect(await read(1, 2)).toEqual(sound);
   });
 
   it('says in its log what was wrong', () => {
-    expect(server.output).toMatch(/packet too long \(2147483647\/\d+\); command:110/);
-    expect(server.output).toMatch(/MATOCS_CREATE/);
+    expect(server.process.output).toMatch(/packet too long \(2147483647\/\d+\); command:110/);
+    expect(server.process.output).toMatch(/MATOCS_CREATE/);
   });
 
   it('tells the writer that the disk is full, loses nothing and goes on when there is space again', async () => {
-    expect(await master.command(110, create(2))).toBe(status(2, OK));
+    expect(await server.master.command(110, create(2))).toBe(status(2, OK));
     expect(await writeBlocks(2, 200, 0x42)).toBe(NOSPACE);
     expect(await read(1, 2)).toEqual(sound);
     // What of chunk 2 was acknowledged is there.
@@ -185,29 +149,28 @@ describe('bad input to the chunkserver', () => {
     expect(Buffer.isBuffer(first) && first.equals(Buffer.alloc(10 * BLOCK_BYTES, 0x42))).toBe(true);
     // Room for the header of an empty chunk may be left, but not for many.
     let empty = 100;
-    while ((await master.command(110, create(empty))) === status(empty, OK) && empty < 200) empty++;
-    expect(await master.command(110, create(empty))).toBe(status(empty, NOSPACE));
-    expect(await master.command(120, `${idHex(2)} 00000000`)).toBe(status(2, OK));
-    await eventually('space for a chunk', async () => (await master.command(110, create(4))) === status(4, OK));
+    while ((await server.master.command(110, create(empty))) === status(empty, OK) && empty < 200) empty++;
+    expect(await server.master.command(110, create(empty))).toBe(status(empty, NOSPACE));
+    expect(await server.master.command(120, `${idHex(2)} 00000000`)).toBe(status(2, OK));
+    await eventually('space for a chunk', async () => (await server.master.command(110, create(4))) === status(4, OK));
     expect(await writeBlocks(4, 10, 0x43)).toBe(OK);
     expect(await read(1, 2)).toEqual(sound);
-    expect(server.running).toBe(true);
+    expect(server.process.running).toBe(true);
   });
 
   it('refuses a master of another file system: ends with the reason, everything as it was', async () => {
-    const files = (): string[] => readdirSync(disk, { recursive: true, encoding: 'utf8' }).sort();
-    const identity = readFileSync(join(dir, 'data', 'chunkserverid.mfs'));
+    const files = (): string[] => readdirSync(server.disk, { recursive: true, encoding: 'utf8' }).sort();
+    const identity = readFileSync(join(server.dataPath, 'chunkserverid.mfs'));
     const before = files().filter((name) => name.endsWith('.mfs'));
-    master.link.destroy();
-    const link = await listener.accept();
+    server.master.link.destroy();
+    const link = await server.accept();
     await link.nextOf(100);
     link.sendHex(104, '00 000300ea 000a 0002 00000000deadbeef');
-    expect(await server.waitExit()).toBe(1);
-    expect(server.output).toMatch(/wrong master: it serves file system deadbeef/);
-    expect(readFileSync(join(dir, 'data', 'chunkserverid.mfs'))).toEqual(identity);
+    expect(await server.process.waitExit()).toBe(1);
+    expect(server.process.output).toMatch(/wrong master: it serves file system deadbeef/);
+    expect(readFileSync(join(server.dataPath, 'chunkserverid.mfs'))).toEqual(identity);
     expect(files().filter((name) => name.endsWith('.mfs'))).toEqual(before);
-    await startServer();
-    master = await FakeMaster.register(listener);
+    await server.start();
     expect(await read(1, 2)).toEqual(sound);
   });
 });

@@ -1,14 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 import { CLTOCS_READ, CLTOCS_WRITE, CLTOCS_WRITE_DATA } from '@wapiti-fs/protocol';
 
-import { FakeMaster, Listener, Peer } from '../../apps/mfschunkserver/test/peers.js';
-import { binary } from '../harness/lab.js';
-import { type Background, background } from '../harness/processes.js';
+import { Peer } from '../../apps/mfschunkserver/test/peers.js';
+import { LoneChunkserver } from '../harness/lone-chunkserver.js';
 
 const BLOCK_BYTES = 65_536;
 const PART_BYTES = 4096;
@@ -67,50 +63,14 @@ class Expectation {
 
 /** Kill -9 of the chunkserver while it is written to: what WRITE_STATUS confirmed is there afterwards. */
 describe('a killed chunkserver', () => {
-  let dir: string;
-  let listener: Listener;
-  let master: FakeMaster;
-  let server: Background;
-  let port: number;
-
-  async function startServer(): Promise<void> {
-    const [command, ...first] = binary('mfschunkserver', 'wapiti') as [string, ...string[]];
-    server = background('mfschunkserver', command, [...first, '-f', '-c', join(dir, 'cs.cfg'), 'start']);
-    master = await FakeMaster.register(listener);
-    // The folder is scanned when there is room in it.
-    while ((await master.link.nextOf(101)).payload.readBigUInt64BE(8) === 0n);
-    await server.waitFor(/listen on 127\.0\.0\.1:(\d+)/);
-    port = Number(/listen on 127\.0\.0\.1:(\d+)/.exec(server.output)?.[1]);
-  }
+  let server: LoneChunkserver;
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'wapiti-killed-'));
-    mkdirSync(join(dir, 'disk'));
-    mkdirSync(join(dir, 'data'));
-    writeFileSync(join(dir, 'hdd.cfg'), `${join(dir, 'disk')}\n`);
-    listener = await Listener.open();
-    const settings = {
-      WORKING_USER: 'root',
-      WORKING_GROUP: 'root',
-      DATA_PATH: join(dir, 'data'),
-      HDD_CONF_FILENAME: join(dir, 'hdd.cfg'),
-      HDD_LEAVE_SPACE_DEFAULT: '0',
-      MASTER_HOST: '127.0.0.1',
-      MASTER_PORT: listener.port,
-      MASTER_RECONNECTION_DELAY: 0,
-      CSSERV_LISTEN_HOST: '127.0.0.1',
-      CSSERV_LISTEN_PORT: 0,
-    };
-    const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
-    writeFileSync(join(dir, 'cs.cfg'), lines.join(''));
-    await startServer();
+    server = await LoneChunkserver.prepare('killed');
+    await server.start();
   });
 
-  afterAll(async () => {
-    listener?.close();
-    await server?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  afterAll(() => server?.destroy());
 
   /** Writes packets, some ahead, until the server is gone; `acknowledged` is called after each status. */
   async function writeUntilKilled(
@@ -119,7 +79,7 @@ describe('a killed chunkserver', () => {
     acknowledged: () => void,
   ): Promise<void> {
     const { chunkId } = expected;
-    const peer = await Peer.connect(port);
+    const peer = await Peer.connect(server.port);
     peer.send(CLTOCS_WRITE.encode({ variant: 'protocol', protocol: 1, chunkId, version: 1, chain: [] }));
     let index = 0;
     for (;;) {
@@ -138,7 +98,7 @@ describe('a killed chunkserver', () => {
   async function wrongBlocks(chunkId: number, wanted: [number, Buffer][]): Promise<string[]> {
     const wrong: string[] = [];
     for (const [block, content] of wanted) {
-      const peer = await Peer.connect(port);
+      const peer = await Peer.connect(server.port);
       const range = { offset: block * BLOCK_BYTES, size: BLOCK_BYTES };
       peer.send(CLTOCS_READ.encode({ variant: 'protocol', protocol: 1, chunkId, version: 1, ...range }));
       const frame = await peer.next();
@@ -167,16 +127,16 @@ describe('a killed chunkserver', () => {
     const expected = [whole, overwriting, parts, scattered].map((_, at) => new Expectation(round * 10 + at));
     for (const { chunkId } of expected) {
       const idHex = chunkId.toString(16).padStart(16, '0');
-      expect(await master.command(110, `${idHex}00000001`)).toBe(`${idHex}00`);
+      expect(await server.master.command(110, `${idHex}00000001`)).toBe(`${idHex}00`);
     }
     const writers = [whole, overwriting, parts, scattered].map((packetAt, at) =>
       writeUntilKilled(expected[at] as Expectation, packetAt, () => {
-        if (--left === 0) server.signal('SIGKILL');
+        if (--left === 0) server.process.signal('SIGKILL');
       }),
     );
     await Promise.all(writers);
-    await server.kill();
-    await startServer();
+    await server.process.kill();
+    await server.start();
     const wrong: string[] = [];
     for (const one of expected) wrong.push(...(await wrongBlocks(one.chunkId, one.settled())));
     expect(wrong).toEqual([]);
