@@ -497,7 +497,8 @@ describe('the session with the master', () => {
       const client = new MfsClient(await started());
       const flags: number[] = [];
       a.on(CLTOMA_FUSE_WRITE_CHUNK, (request) => void flags.push(request.flags) as undefined);
-      const written = client.writeChunk(3, 0, 4);
+      let sentAgain = 0;
+      const written = client.writeChunk(3, 0, 4, () => sentAgain++);
       await lostAnswer(
         () => undefined,
         (b) =>
@@ -509,6 +510,7 @@ describe('the session with the master', () => {
       );
       expect(await during(written)).toMatchObject({ chunkId: 8, servers: [] });
       expect(flags).toEqual([4, 4 | CHUNKOPFLAG_CONTINUEOP]);
+      expect(sentAgain).toBe(1);
     });
   });
 

@@ -336,7 +336,12 @@ export class MfsClient implements ChunkMaster {
     );
   }
 
-  async writeChunk(inode: number, chunkIndex: number, flags: number): Promise<ChunkLocation> {
+  async writeChunk(
+    inode: number,
+    chunkIndex: number,
+    flags: number,
+    sentAgain: () => void = () => undefined,
+  ): Promise<ChunkLocation> {
     return location(
       await this.asker.ask(
         CLTOMA_FUSE_WRITE_CHUNK,
@@ -345,8 +350,10 @@ export class MfsClient implements ChunkMaster {
         {
           operation: `write of chunk ${chunkIndex}`,
           inode,
-          // The first copy may have locked the chunk for us: without this the second one waits for that lock (spec 13 §16 no. 7).
-          beforeResend: (payload) => payload.writeUInt8(flags | CHUNKOPFLAG_CONTINUEOP, payload.length - 1),
+          beforeResend: (payload) => {
+            payload.writeUInt8(flags | CHUNKOPFLAG_CONTINUEOP, payload.length - 1);
+            sentAgain();
+          },
         },
       ),
     );

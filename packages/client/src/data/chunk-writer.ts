@@ -137,7 +137,9 @@ export class ChunkWriter implements WriteSessionOwner {
       const flags =
         (this.superuser ? CHUNKOPFLAG_CANUSERESERVESPACE : 0) | (this.maybeLocked ? CHUNKOPFLAG_CONTINUEOP : 0);
       try {
-        const location = await this.parts.master.writeChunk(this.file.inode, this.chunkIndex, flags);
+        const location = await this.parts.master.writeChunk(this.file.inode, this.chunkIndex, flags, () => {
+          this.maybeLocked = true;
+        });
         this.maybeLocked = false;
         this.file.located(this.chunkIndex, location);
         return location;

@@ -318,7 +318,7 @@ export class FakeCluster implements ChunkMaster {
     return this.location(inode, chunk);
   }
 
-  async writeChunk(inode: number, chunkIndex: number, flags: number): Promise<ChunkLocation> {
+  async writeChunk(inode: number, chunkIndex: number, flags: number, _sentAgain?: () => void): Promise<ChunkLocation> {
     await this.ask(`WRITE ${inode}:${chunkIndex}`);
     const key = `${inode}:${chunkIndex}`;
     let chunk = this.chunks.get(key);

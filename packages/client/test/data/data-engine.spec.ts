@@ -1,7 +1,9 @@
 import {
+  CHUNKOPFLAG_CONTINUEOP,
   CSTOCL_READ_DATA,
   CSTOCL_READ_STATUS,
   CSTOCL_WRITE_STATUS,
+  MFS_ERROR_EAGAIN,
   MFS_ERROR_NOSPACE,
   MFS_ERROR_QUOTA,
   MFSCHUNKSIZE,
@@ -201,6 +203,29 @@ describe('writing', () => {
     await file.write(0, data);
     await cluster.until(file.flush());
     expect(cluster.contents(5).equals(data)).toBe(true);
+  });
+
+  test('a lock that a lost answer may have brought is continued, also after the second copy was refused', async () => {
+    const cluster = await FakeCluster.create();
+    const grant = cluster.writeChunk.bind(cluster);
+    const flags: number[] = [];
+    cluster.writeChunk = async (inode, chunkIndex, sent, sentAgain) => {
+      flags.push(sent & CHUNKOPFLAG_CONTINUEOP);
+      if (flags.length > 1) return grant(inode, chunkIndex, sent);
+      // Granted, the answer lost; the master comes back before its chunkservers, is asked again and sends away.
+      await grant(inode, chunkIndex, sent);
+      sentAgain?.();
+      throw new StatusError(MFS_ERROR_EAGAIN);
+    };
+    const file = cluster.engine().open(5, 0);
+    await file.write(0, Buffer.from('hello'));
+    await cluster.until(file.flush(), 5000);
+    expect(flags).toEqual([0, CHUNKOPFLAG_CONTINUEOP]);
+    expect(cluster.contents(5).toString()).toBe('hello');
+    // The next grant is a new one.
+    await file.write(5, Buffer.from(' again'));
+    await cluster.until(file.flush(), 5000);
+    expect(flags[2]).toBe(0);
   });
 
   test('attributes from before the end of a write do not make the file shorter', async () => {
