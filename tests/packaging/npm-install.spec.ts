@@ -115,20 +115,39 @@ describe('packages as they are published', () => {
     }
   });
 
-  it('are usable from a strict TypeScript program', async () => {
+  it('are usable from strict TypeScript programs, as modules and as CommonJS, with every name that the types promise', async () => {
     const consumer = join(dir, 'consumer');
     mkdirSync(consumer);
-    writeFileSync(join(consumer, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }');
+    writeFileSync(join(consumer, 'package.json'), '{ "name": "consumer", "private": true }');
     await npm(consumer, 'install', ...tarballs.keys());
-    const imports = [...tarballs.keys()].map((name, i) => `import * as p${i} from '${name}';\n`);
-    const uses = [...tarballs.keys()].map((_, i) => `console.log(Object.keys(p${i}).length > 0);\n`);
-    writeFileSync(join(consumer, 'main.ts'), [...imports, ...uses].join(''));
+    expect(readFileSync(join(consumer, 'package-lock.json'), 'utf8')).not.toContain('workspace:');
+    const packages = [...tarballs.keys()];
+    const imports = packages.map((name, i) => `import * as p${i} from '${name}';\n`).join('');
+    const names = packages.map((name, i) => `  '${name}': Object.keys(p${i}).sort(),\n`).join('');
+    const use = `import { CLTOMA_FUSE_STATFS, codec, FrameParser, VERSION } from '@wapiti-fs/protocol';
+import { type Services, createLogger } from '@wapiti-fs/runtime';
+export const services: Partial<Services> = { log: createLogger({ ident: 'consumer' }) };
+const frames = [...new FrameParser(100).push(CLTOMA_FUSE_STATFS.encode({ msgid: VERSION }))];
+if (CLTOMA_FUSE_STATFS.decode(frames[0]!.payload).msgid !== VERSION || codec.u8.doc !== 'u8') throw new Error('wrong');
+`;
+    const program = `${use}${imports}console.log(JSON.stringify({\n${names}}));\n`;
+    for (const file of ['module.mts', 'common.cts']) writeFileSync(join(consumer, file), program);
     const types = join(ROOT, 'node_modules', '@types');
     const flags = ['--strict', '--module', 'node16', '--target', 'es2022', '--types', 'node', '--typeRoots', types];
-    await run(join(ROOT, 'node_modules', '.bin', 'tsc'), [...flags, '--skipLibCheck', 'main.ts'], { cwd: consumer });
-    const { stdout } = await run(process.execPath, ['main.js'], { cwd: consumer });
-    expect(stdout.trim().split('\n')).toEqual([...tarballs.keys()].map(() => 'true'));
-    expect(readFileSync(join(consumer, 'package-lock.json'), 'utf8')).not.toContain('workspace:');
+    await run(join(ROOT, 'node_modules', '.bin', 'tsc'), [...flags, 'module.mts', 'common.cts'], { cwd: consumer });
+    const [fromModule, fromCommon] = await Promise.all(
+      ['module.mjs', 'common.cjs'].map(async (file) => {
+        const { stdout } = await run(process.execPath, [file], { cwd: consumer });
+        const exported = Object.entries(JSON.parse(stdout) as Record<string, string[]>);
+        return exported.map(([name, keys]) => [
+          name,
+          keys.filter((key) => !['default', 'module.exports', '__esModule'].includes(key)),
+        ]);
+      }),
+    );
+    expect(fromModule).toEqual(fromCommon);
+    expect(fromCommon?.map(([name]) => name)).toEqual(packages);
+    for (const [, keys] of fromCommon ?? []) expect(keys?.length).toBeGreaterThan(0);
   }, 120_000);
 
   it('hold nothing below the prefix that is not a package', () => {

@@ -89,7 +89,9 @@ export class LocalRegistry {
     const manifest = JSON.parse(readFileSync(join(real, 'package.json'), 'utf8')) as Manifest;
     if (this.entries.get(manifest.name)?.has(manifest.version) === true) return;
     const file = join(scratch, `${manifest.name.replaceAll('/', '+')}-${manifest.version}.tgz`);
-    await run('tar', ['-czf', file, '--transform', 's,^\\.,package,', '--exclude', './node_modules', '-C', real, '.']);
+    // pnpm makes equal files one inode; npm leaves out links when it unpacks.
+    const plain = ['--hard-dereference', '--transform', 's,^\\.,package,', '--exclude', './node_modules'];
+    await run('tar', ['-czf', file, ...plain, '-C', real, '.']);
     this.add(manifest, file);
     // In the layout of pnpm the dependencies of a package are its neighbours.
     const neighbours = manifest.name.startsWith('@') ? dirname(dirname(real)) : dirname(real);
