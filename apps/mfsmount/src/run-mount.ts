@@ -24,7 +24,7 @@ import { prepareProcess } from './process-environment.js';
 import { startMount } from './start.js';
 import { USAGE } from './usage.js';
 
-/** Readers of /dev/fuse each hold a thread, notifications another; the rest is for name resolution and the log. */
+/** Notifications hold a thread, readers of /dev/fuse one each where the event loop cannot read; the rest is for names and the log. */
 const THREADS = '8';
 /** The digest of a password that was asked for, handed to the process in the background. */
 const DIGEST_VARIABLE = 'WAPITI_MOUNT_DIGEST';

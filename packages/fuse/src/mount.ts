@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, read as readDescriptor, write as writeDescriptor, writeSync, writevSync } from 'node:fs';
+import { closeSync, openSync, write as writeDescriptor, writeSync, writevSync } from 'node:fs';
 
-import { IN_HEADER_SIZE, Opcode } from './constants.js';
+import { readDevice, RequestBuffers } from './device.js';
 import type { InodeFileSystem } from './filesystem.js';
 import { FuseSession, type SessionOptions } from './session.js';
 
@@ -19,8 +19,8 @@ export interface MountOptions extends SessionOptions {
   readonly readOnly?: boolean;
   /** More options of mount(8), such as `nosuid`, `nodev`, `noatime`. */
   readonly extra?: readonly string[];
-  /** Reads of /dev/fuse kept outstanding; each occupies a thread of libuv's pool. Default 2. */
-  readonly readers?: number;
+  /** Threads of libuv's pool that read /dev/fuse. Default: the event loop reads, or 2 where it cannot. */
+  readonly readers?: number | undefined;
   /** Called for failures that are defects or kernel errors; the mount goes on. */
   readonly onDefect?: (error: unknown, opcode: number) => void;
 }
@@ -45,12 +45,13 @@ export class MountError extends Error {
   readonly code = 'EMOUNT';
 }
 
-/** Buffers of answered WRITEs kept for reading. */
-const SPARE_BUFFERS = 4;
+const DEFAULT_MAX_WRITE_BYTES = 1 << 20;
+/** Room for the head of a request beside the data of a WRITE. */
+const REQUEST_HEADS_BYTES = 8192;
 
 /**
- * Mounts a file system by speaking the kernel's FUSE protocol on /dev/fuse directly. Needs root. The process must run
- * with UV_THREADPOOL_SIZE larger than `readers`, since each waiting read holds a thread.
+ * Mounts a file system by speaking the kernel's FUSE protocol on /dev/fuse directly. Needs root. With `readers` the process must run
+ * with UV_THREADPOOL_SIZE larger than those, since each waiting read holds a thread.
  */
 export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): Promise<Mounted> {
   const fd = openSync('/dev/fuse', 'r+');
@@ -63,10 +64,17 @@ export async function mountDevFuse(fs: InodeFileSystem, options: MountOptions): 
   const defect = options.onDefect ?? ((): void => undefined);
   const session = new FuseSession(fs, (parts) => sendToKernel(fd, parts, defect), options, defect);
   const notifier = new Notifier(fd);
-  const ended = readLoop(fd, session, options).finally(() => {
-    notifier.stop();
-    closeSync(fd);
-  });
+  const buffers = new RequestBuffers((options.maxWriteBytes ?? DEFAULT_MAX_WRITE_BYTES) + REQUEST_HEADS_BYTES);
+  const take = (buffer: Buffer, sizeBytes: number): Promise<void> | undefined => {
+    try {
+      return session.handle(buffer.subarray(0, sizeBytes));
+    } catch (failure) {
+      defect(failure, 0);
+      return undefined;
+    }
+  };
+  const reading = readDevice(fd, buffers, take, options.readers);
+  const ended = reading.finally(() => notifier.stop());
   await Promise.race([session.ready, ended]);
   let unmounting: Promise<void> | undefined;
   return {
@@ -161,43 +169,4 @@ class Notifier {
     if (message === undefined) return;
     writeDescriptor(this.fd, message, () => this.next()); // ENOENT: nothing was cached
   }
-}
-
-function readLoop(fd: number, session: FuseSession, options: MountOptions): Promise<Error | undefined> {
-  const bufferSize = (options.maxWriteBytes ?? 1 << 20) + 8192;
-  const defect = options.onDefect ?? ((): void => undefined);
-  const spare: Buffer[] = [];
-  let stopped = false;
-  const reader = (): Promise<Error | undefined> =>
-    new Promise((resolve) => {
-      let buffer: Buffer = Buffer.allocUnsafeSlow(bufferSize);
-      const next = (): void => {
-        if (stopped) return resolve(undefined);
-        readDescriptor(fd, buffer, 0, bufferSize, null, (error, size) => {
-          if (error !== null) {
-            if (error.code === 'EINTR' || error.code === 'EAGAIN' || error.code === 'ENOENT') return next();
-            stopped = true;
-            return resolve(error.code === 'ENODEV' ? undefined : error);
-          }
-          const isWrite = size >= IN_HEADER_SIZE && buffer.readUInt32LE(4) === Opcode.WRITE;
-          try {
-            const answered = session.handle(buffer.subarray(0, size));
-            if (isWrite && answered !== undefined) {
-              // The file system works on its data: the next request goes to another buffer.
-              const used = buffer;
-              void answered.then(() => {
-                if (spare.length < SPARE_BUFFERS) spare.push(used);
-              });
-              buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferSize);
-            }
-          } catch (failure) {
-            defect(failure, 0);
-          }
-          next();
-        });
-      };
-      next();
-    });
-  const readers = Array.from({ length: options.readers ?? 2 }, reader);
-  return Promise.all(readers).then((results) => results.find((one) => one !== undefined));
 }

@@ -13,15 +13,18 @@ import { MemoryFileSystem } from './memory-fs.js';
  * Through the real kernel. Needs root and /dev/fuse. This process serves the file system and uses it: it must hold no
  * open file there while it starts a child, since exec closes the child's copy, which waits for an answer of this process.
  */
-describe('a file system mounted through /dev/fuse', () => {
+describe.each([
+  ['by the event loop', undefined],
+  ['by a thread', 1],
+])('a file system mounted through /dev/fuse, read %s', (_by, readers) => {
   const fs = new MemoryFileSystem();
   let dir: string;
   let mounted: Mounted;
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'wapiti-fuse-'));
-    // the tests use the same thread pool: leave it threads
-    mounted = await mountDevFuse(fs, { mountPoint: dir, source: 'wapiti-test', readers: 1 });
+    // a thread only: the tests use the same pool
+    mounted = await mountDevFuse(fs, { mountPoint: dir, source: 'wapiti-test', readers });
   });
 
   afterAll(async () => {
@@ -80,7 +83,7 @@ describe('a file system mounted through /dev/fuse', () => {
     const mount = await mountDevFuse(broken, {
       mountPoint: other,
       source: 'wapiti-test',
-      readers: 1,
+      readers,
       onDefect: (error) => defects.push(error),
     });
     try {
