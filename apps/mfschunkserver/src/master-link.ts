@@ -22,7 +22,7 @@ import {
   MATOCS_MASTER_ACK,
   VERSION,
 } from '@wapiti-fs/protocol';
-import type { FramedConnection, KeepaliveRules, Services, Timer } from '@wapiti-fs/runtime';
+import { type FramedConnection, ReconnectingLink, type Services, type Timer } from '@wapiti-fs/runtime';
 
 import { type CommandContext, executeCommand } from './commands.js';
 import type { ChunkserverConfig } from './config.js';
@@ -33,10 +33,8 @@ import { ipToNumber, ipToText } from './server-context.js';
 
 const MAX_PACKET_BYTES = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
-/** For so long after a master was lost, its successor is looked for briskly: a virtual address takes about a second to move. */
-const BRISK_MS = 20_000;
-const BRISK_CONNECT_TIMEOUT_MS = 300;
-const BRISK_RETRY_MS = 100;
+/** MASTER_RECONNECTION_DELAY may be 0. */
+const LEAST_RETRY_MS = 100;
 const NOP_AFTER_MS = 1000;
 const FIRST_TIMEOUT_S = 10;
 const REPORT_PERIOD_MS = 100;
@@ -44,9 +42,8 @@ const SPACE_PERIOD_MS = 1000;
 const LOAD_PERIOD_MS = 5000;
 /** Oldest master that knows the graceful leave: 3.0.75. */
 const GRACEFUL_LEAVE_VERSION = 0x00030096;
-const NOP = NOP_FRAME;
 
-type State = 'closed' | 'connecting' | 'unregistered' | 'waiting' | 'listing' | 'registered';
+type State = 'closed' | 'unregistered' | 'waiting' | 'listing' | 'registered';
 
 /** A master of another file system: nothing of it may be taken over. */
 export class WrongMetaidError extends Error {
@@ -67,24 +64,45 @@ export interface MasterLinkOptions {
 
 export class MasterLink {
   private state: State = 'closed';
-  private connection: FramedConnection | undefined;
+  private readonly link: ReconnectingLink;
   private masterVersion = 0;
   private challenge: Buffer | undefined;
   private list: Iterator<NewChunk[]> | undefined;
   /** Next address to try: where the last connection was, or where a master without leadership sent us. */
   private address: string | undefined;
-  private stopped = false;
-  private retry: Timer | undefined;
-  private briskUntilMs = -Infinity;
   private readonly timers: Timer[] = [];
   private lastSpace = '';
   private lastStatus = 0;
-  private attempt: AbortController | undefined;
 
   constructor(
     private readonly options: MasterLinkOptions,
     private config: ChunkserverConfig,
-  ) {}
+  ) {
+    const { network, clock } = options.services;
+    this.link = new ReconnectingLink(
+      {
+        network,
+        clock,
+        limit: MAX_PACKET_BYTES,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        backOff: () => {
+          const delayMs = Math.max(this.config.masterReconnectionDelayS * 1000, LEAST_RETRY_MS);
+          return { firstMs: delayMs, maxMs: delayMs };
+        },
+        target: () => ({
+          host: this.host,
+          port: this.config.masterPort,
+          localAddress: this.config.bindHost === '*' || this.config.bindHost === '' ? undefined : this.config.bindHost,
+        }),
+      },
+      {
+        connected: () => this.connected(),
+        frame: (frame, connection) => this.frame(connection, frame),
+        closed: (error) => this.closed(error),
+        failed: (error, _retryInMs, brisk) => this.failed(error, brisk),
+      },
+    );
+  }
 
   get registered(): boolean {
     return this.state === 'registered';
@@ -92,8 +110,13 @@ export class MasterLink {
 
   /** Address of the master while registered there; zeros otherwise. */
   get master(): { ip: number; port: number } {
-    if (!this.registered || this.connection === undefined) return { ip: 0, port: 0 };
-    return { ip: ipToNumber(this.connection.remoteAddress), port: this.connection.remotePort };
+    const { connection } = this.link;
+    if (!this.registered || connection === undefined) return { ip: 0, port: 0 };
+    return { ip: ipToNumber(connection.remoteAddress), port: connection.remotePort };
+  }
+
+  private get host(): string {
+    return this.address ?? this.config.masterHost;
   }
 
   start(): void {
@@ -103,7 +126,7 @@ export class MasterLink {
       clock.every(SPACE_PERIOD_MS, () => this.sendSpace()),
       clock.every(LOAD_PERIOD_MS, () => this.sendLoad(true)),
     );
-    void this.connect();
+    this.link.start();
   }
 
   /** New settings; those of the connection itself make it start again (spec 03 §14.2). */
@@ -129,83 +152,47 @@ export class MasterLink {
 
   /** Leaves in order: the master keeps the chunks in mind for a while (spec 03 §14.2). */
   stop(): void {
-    this.stopped = true;
-    this.retry?.cancel();
     for (const timer of this.timers) timer.cancel();
-    this.attempt?.abort();
     this.leave();
+    this.link.stop();
+    this.state = 'closed';
   }
 
   private leave(): void {
-    if (this.connection === undefined) return;
     if (this.registered && this.masterVersion >= GRACEFUL_LEAVE_VERSION) {
-      this.connection.send(CSTOMA_REGISTER.encode({ variant: 'leave', rver: 63 }));
+      this.link.send(CSTOMA_REGISTER.encode({ variant: 'leave', rver: 63 }));
     }
-    this.connection.end();
+    this.link.connection?.end();
   }
 
-  private get brisk(): boolean {
-    return this.options.services.clock.monotonicMs() < this.briskUntilMs;
+  private connected(): void {
+    this.state = 'unregistered';
+    this.challenge = undefined;
+    this.setKeepalive(this.config.masterTimeoutS || FIRST_TIMEOUT_S);
+    this.options.services.log.notice(`connected to master ${this.host}:${this.config.masterPort}`);
+    this.sendBegin();
   }
 
-  private async connect(): Promise<void> {
-    const { services } = this.options;
-    this.state = 'connecting';
-    this.attempt = new AbortController();
-    const host = this.address ?? this.config.masterHost;
-    try {
-      const connection = await services.network.connect({
-        host,
-        port: this.config.masterPort,
-        localAddress: this.config.bindHost === '*' || this.config.bindHost === '' ? undefined : this.config.bindHost,
-        connectTimeoutMs: this.brisk ? BRISK_CONNECT_TIMEOUT_MS : CONNECT_TIMEOUT_MS,
-        limit: MAX_PACKET_BYTES,
-        signal: this.attempt.signal,
-      });
-      connection.setHandlers({
-        frame: (frame) => this.frame(connection, frame),
-        close: (error) => this.closed(connection, error),
-      });
-      if (this.stopped) return connection.destroy();
-      this.connection = connection;
-      this.state = 'unregistered';
-      this.challenge = undefined;
-      this.setKeepalive(this.config.masterTimeoutS || FIRST_TIMEOUT_S);
-      services.log.notice(`connected to master ${host}:${this.config.masterPort}`);
-      this.sendBegin();
-    } catch (error) {
-      this.state = 'closed';
-      this.address = undefined;
-      if (this.stopped) return;
-      services.log.warn(`no connection to master ${host}:${this.config.masterPort}: ${(error as Error).message}`);
-      this.retryLater();
-    }
+  private failed(error: Error, brisk: boolean): void {
+    const { log } = this.options.services;
+    const text = `no connection to master ${this.host}:${this.config.masterPort}: ${error.message}`;
+    this.address = undefined;
+    if (brisk) log.debug(text);
+    else log.warn(text);
   }
 
-  private retryLater(): void {
-    if (this.stopped) return;
-    const delayMs = this.brisk ? BRISK_RETRY_MS : Math.max(this.config.masterReconnectionDelayS * 1000, BRISK_RETRY_MS);
-    this.retry = this.options.services.clock.after(delayMs, () => void this.connect());
-  }
-
-  private closed(connection: FramedConnection, error?: Error): void {
-    if (this.connection !== connection) return;
+  private closed(error?: Error): void {
     this.options.services.log.warn(`connection to master lost${error ? `: ${error.message}` : ''}`);
-    if (this.registered) this.briskUntilMs = this.options.services.clock.monotonicMs() + BRISK_MS;
-    this.connection = undefined;
     this.state = 'closed';
     this.list = undefined;
     this.options.reports.stopListing();
-    this.retryLater();
   }
 
   private setKeepalive(timeoutS: number): void {
-    const rules: KeepaliveRules = { nop: NOP, nopAfterMs: NOP_AFTER_MS, idleTimeoutMs: timeoutS * 1000 };
-    this.connection?.setKeepalive(rules);
+    this.link.setKeepalive({ nop: NOP_FRAME, nopAfterMs: NOP_AFTER_MS, idleTimeoutMs: timeoutS * 1000 });
   }
 
   private frame(connection: FramedConnection, { type, payload }: Frame): void {
-    if (this.connection !== connection) return;
     try {
       switch (type) {
         case ANTOAN_NOP.type:
@@ -260,7 +247,7 @@ export class MasterLink {
       tdTotalSpace: marked.totalBytes,
       tdChunks: marked.chunks,
     };
-    this.connection?.send(
+    this.link.send(
       digest
         ? CSTOMA_REGISTER.encode({ variant: 'beginAuth', passcode: digest, ...fields })
         : CSTOMA_REGISTER.encode({ variant: 'begin', ...fields }),
@@ -277,7 +264,7 @@ export class MasterLink {
         return this.sendNextPart();
       case 'redirect':
         this.address = ack.leaderIp === 0 ? undefined : ipToText(ack.leaderIp);
-        this.connection?.destroy();
+        this.link.connection?.destroy();
         return;
       case 'wait':
       case 'waitMetaid':
@@ -312,7 +299,7 @@ export class MasterLink {
       );
     }
     this.masterVersion = version;
-    this.address = this.connection?.remoteAddress;
+    this.address = this.link.connection?.remoteAddress;
     this.setKeepalive(this.config.masterTimeoutS || timeoutS || FIRST_TIMEOUT_S);
     void this.keepIds(csid, metaid).catch(fatal);
     if (this.state === 'registered' || this.state === 'listing') return;
@@ -334,19 +321,20 @@ export class MasterLink {
   private sendLabels(): void {
     const { mask, bad } = parseLabels(this.config.labels);
     if (bad.length > 0) this.options.services.log.warn(`LABELS: not a letter: ${bad.join(' ')}`);
-    this.connection?.send(CSTOMA_LABELS.encode({ labelMask: mask }));
+    this.link.send(CSTOMA_LABELS.encode({ labelMask: mask }));
   }
 
   private sendNextPart(): void {
     if (this.state !== 'listing') return;
     const part = this.list?.next();
     if (part !== undefined && !part.done) {
-      this.connection?.send(CSTOMA_REGISTER.encode({ variant: 'chunks', rver: 61, chunkList: part.value }));
+      this.link.send(CSTOMA_REGISTER.encode({ variant: 'chunks', rver: 61, chunkList: part.value }));
       return;
     }
     this.list = undefined;
-    this.connection?.send(CSTOMA_REGISTER.encode({ variant: 'end', rver: 62 }));
+    this.link.send(CSTOMA_REGISTER.encode({ variant: 'end', rver: 62 }));
     this.state = 'registered';
+    this.link.established();
     this.options.services.log.notice('registered at master');
     this.sendReports();
   }
@@ -354,7 +342,7 @@ export class MasterLink {
   // ---- reports ---------------------------------------------------------------------------------------------------
 
   private sendReports(): void {
-    const { connection } = this;
+    const { connection } = this.link;
     if (!this.registered || connection === undefined) return;
     const { reports } = this.options;
     for (let errors = reports.takeErrors(); errors > 0; errors--) connection.send(CSTOMA_ERROR_OCCURRED.encode({}));
@@ -382,7 +370,7 @@ export class MasterLink {
     const text = frame.toString('latin1');
     if (text === this.lastSpace) return;
     this.lastSpace = text;
-    this.connection?.send(frame);
+    this.link.send(frame);
   }
 
   /** `always`: the periodic one; else only when the overload state has changed. */
@@ -391,6 +379,6 @@ export class MasterLink {
     const { load, status } = this.options.commands.jobs;
     if (!always && status === this.lastStatus) return;
     this.lastStatus = status;
-    this.connection?.send(CSTOMA_CURRENT_LOAD.encode({ load, hlstatus: status }));
+    this.link.send(CSTOMA_CURRENT_LOAD.encode({ load, hlstatus: status }));
   }
 }

@@ -35,7 +35,7 @@ export const metaloggerConfig: ConfigDefinition<MetaloggerConfig> = defineConfig
     MASTER_RECONNECTION_DELAY: {
       type: cfg.integer(5, { min: 0, max: UINT32 }),
       reload: true,
-      doc: 'Seconds between attempts to connect; 0: a lost connection is not made again.',
+      doc: 'Seconds between attempts to reach the master; for 20 s after a master was lost, ten a second. 0: a lost one is not looked for.',
     },
     BACK_LOGS: {
       type: cfg.integer(50, { min: 5, max: 10_000 }),

@@ -90,7 +90,10 @@ class Metalogger implements RunningMetalogger {
         clock,
         limit: MATOAN_MAXPACKETSIZE,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        backOff: { firstMs: Math.max(1, config.reconnectionDelayS) * 1000, maxMs: 3_600_000, factor: 1 },
+        backOff: () => {
+          const delayMs = Math.max(1, this.config.reconnectionDelayS) * 1000;
+          return { firstMs: delayMs, maxMs: delayMs };
+        },
         target: () => ({
           host: this.config.masterHost,
           port: this.config.masterPort,
@@ -99,10 +102,15 @@ class Metalogger implements RunningMetalogger {
       },
       {
         connected: (connection) => this.connected(connection),
-        frame: (frame) => this.session?.receive(frame),
+        frame: (frame) => {
+          // There is no answer to a registration: a master that did not like it would have hung up.
+          if (this.following) this.link.established();
+          this.session?.receive(frame);
+        },
         closed: (error) => this.closed(error),
-        failed: (error) => {
-          log.warn(`connection failed, error: ${error.message}`);
+        failed: (error, _retryInMs, brisk) => {
+          if (brisk) log.debug(`connection failed, error: ${error.message}`);
+          else log.warn(`connection failed, error: ${error.message}`);
           this.stopIfOnce();
         },
       },

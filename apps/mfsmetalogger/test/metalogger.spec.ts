@@ -17,7 +17,7 @@ import {
   SeededRandom,
 } from '@wapiti-fs/runtime';
 
-import { metaloggerConfig, type RunningMetalogger, startMetalogger } from '../src/index.js';
+import { type MetaloggerConfig, metaloggerConfig, type RunningMetalogger, startMetalogger } from '../src/index.js';
 import { FakeMaster, image, line, lines } from './fake-master.js';
 
 const FOLDER = '/data';
@@ -47,17 +47,21 @@ afterEach(async () => {
   metalogger = undefined;
 });
 
-async function start(values: Record<string, string | number> = {}): Promise<RunningMetalogger> {
-  const config = configFrom(metaloggerConfig, {
+type Values = Record<string, string | number>;
+
+const configure = (values: Values): MetaloggerConfig =>
+  configFrom(metaloggerConfig, {
     DATA_PATH: FOLDER,
     MASTER_HOST: 'master',
     MASTER_RECONNECTION_DELAY: 1,
     ...values,
   }).config;
+
+async function start(values: Values = {}): Promise<RunningMetalogger> {
   log = memoryLogger();
   metrics = new Metrics();
   const services = { clock, network: network.host('ml'), random: new SeededRandom(1), log, metrics };
-  metalogger = await startMetalogger(config, services, disk);
+  metalogger = await startMetalogger(configure(values), services, disk);
   return metalogger;
 }
 
@@ -66,7 +70,7 @@ async function settle(ms = 100): Promise<void> {
   for (let passed = 0; passed < ms; passed += 20) await clock.advanceAsync(20);
 }
 
-async function restart(values: Record<string, string | number> = {}): Promise<RunningMetalogger> {
+async function restart(values: Values = {}): Promise<RunningMetalogger> {
   await metalogger?.stop();
   const running = await start(values);
   await settle();
@@ -174,6 +178,33 @@ describe('the stream', () => {
       `${line(10)}11: 1795511|ACCESS(1)\n12: 1795512|ACCESS(1)\n13: 1795513|ACCESS(1)\n`,
     );
     expect(log.lines.filter((one) => one.includes('downloaded'))).toHaveLength(3);
+  });
+
+  it('looks at once for the successor of a master that it lost, whatever MASTER_RECONNECTION_DELAY says', async () => {
+    await start({ MASTER_RECONNECTION_DELAY: 3600 });
+    await settle();
+    network.cut('master');
+    await settle(300);
+    expect(master.registrations).toHaveLength(2);
+    expect(metalogger?.following).toBe(true);
+  });
+
+  it('takes its time when it was its own disk that failed, and takes a new MASTER_RECONNECTION_DELAY by a reload', async () => {
+    const running = await start({ MASTER_RECONNECTION_DELAY: 30 });
+    await settle();
+    disk.fail({ operation: 'write', path: /changelog_ml\.0\.mfs/, code: 'ENOSPC' });
+    master.change(10);
+    await settle(20_000);
+    expect(master.connections).toBe(1);
+    await settle(11_000);
+    expect(master.connections).toBe(2);
+    await running.reload(configure({ MASTER_RECONNECTION_DELAY: 2 }));
+    await settle();
+    disk.fail({ operation: 'write', path: /changelog_ml\.0\.mfs/, code: 'ENOSPC' });
+    const { connections } = master;
+    master.change(10);
+    await settle(3000);
+    expect(master.connections).toBe(connections + 1);
   });
 
   it('downloads again after a gap, and what comes behind the gap goes to a new file', async () => {
@@ -340,16 +371,20 @@ describe('downloads', () => {
     await settle();
     const before = await folder();
     master.files[1] = image(8);
+    let healed = false;
     master.intercept = (frame, connection) => {
-      if (frame.type !== ANTOMA_DOWNLOAD_START.type || frame.payload[0] !== 11) return false;
-      if (master.registrations.length !== 2 || master.connections !== 2) return false;
+      if (frame.type !== ANTOMA_DOWNLOAD_START.type || frame.payload[0] !== 11 || healed) return false;
+      // What identifies the master is read before the registration.
+      if (master.registrations.length !== master.connections) return false;
       connection.destroy();
       return true;
     };
     await restart();
+    expect(master.registrations.length).toBeGreaterThan(1);
     expect(await folder()).toEqual(before);
+    healed = true;
     await settle(2000);
-    expect(master.registrations).toHaveLength(3);
+    expect(metalogger?.following).toBe(true);
     expect(await read(IMAGE)).toBe(image(8).toString('latin1'));
   });
 

@@ -3,6 +3,7 @@ import type { Frame } from '@wapiti-fs/protocol';
 
 import type { Clock, Timer } from './clock.js';
 import type { ConnectOptions, FramedConnection, KeepaliveRules, Network } from './connection.js';
+import { NetworkError } from './errors.js';
 import type { Random } from './random.js';
 
 export interface BackOff {
@@ -15,6 +16,12 @@ export interface BackOff {
   readonly jitter?: number;
 }
 
+/** For so long after an established connection was lost, its successor is looked for. */
+const BRISK_MS = 20_000;
+/** A moving address does not answer at all for a moment: that is no reason to wait long for it. */
+const BRISK_CONNECT_TIMEOUT_MS = 300;
+const BRISK_RETRY_MS = 100;
+
 export interface LinkTarget {
   readonly host: string;
   readonly port: number;
@@ -26,7 +33,8 @@ export interface LinkOptions extends Omit<ConnectOptions, keyof LinkTarget | 'si
   readonly clock: Clock;
   /** Needed for jitter only. */
   readonly random?: Random;
-  readonly backOff: BackOff;
+  /** Asked before every wait. */
+  readonly backOff: () => BackOff;
   /** Asked before every attempt; names are resolved by every attempt too. */
   readonly target: () => LinkTarget;
 }
@@ -37,14 +45,18 @@ export interface LinkHandlers {
   frame(frame: Frame, connection: FramedConnection): void;
   /** A connection that had been made is gone; the next attempt follows by itself. */
   closed?(error: Error | undefined): void;
-  /** An attempt failed; `retryInMs` until the next. */
-  failed?(error: Error, retryInMs: number): void;
+  /** An attempt failed; `retryInMs` until the next. `brisk`: one of many in the time after a loss. */
+  failed?(error: Error, retryInMs: number, brisk: boolean): void;
   drain?(): void;
 }
 
 /**
  * Keeps a connection to a target. The wait grows with every failed attempt and begins anew after a connection that received at
  * least one frame: a peer that accepts and hangs up does not reset it.
+ *
+ * When an established connection is lost, its successor is looked for briskly: ten attempts a second for 20 seconds, since a virtual
+ * address takes about a second to move. A connection closed by our own side with an error does not count as lost: what was
+ * wrong would be wrong again at once.
  */
 export class ReconnectingLink {
   private current: FramedConnection | undefined;
@@ -52,6 +64,8 @@ export class ReconnectingLink {
   private retry: Timer | undefined;
   private failures = 0;
   private running = false;
+  private taken = false;
+  private briskUntilMs = -Infinity;
 
   constructor(
     private readonly options: LinkOptions,
@@ -78,7 +92,15 @@ export class ReconnectingLink {
     this.current?.setKeepalive(rules);
   }
 
-  /** Leaves the connection or the running attempt and connects anew at once, for example because the target changed. */
+  /** The peer has taken us: the connection is looked for briskly when it is lost. To be said of each connection. */
+  established(): void {
+    this.taken = this.current !== undefined;
+  }
+
+  /**
+   * Connects anew, for example because the target changed: at once instead of a running attempt or wait; a connection is left, and
+   * the first wait follows.
+   */
   reconnect(error?: Error): void {
     if (!this.running) return;
     this.failures = 0;
@@ -100,18 +122,24 @@ export class ReconnectingLink {
     this.current = undefined;
   }
 
+  private get brisk(): boolean {
+    return this.options.clock.monotonicMs() < this.briskUntilMs;
+  }
+
   private connect(): void {
     const { network, target, clock: _clock, random: _random, backOff: _backOff, ...framing } = this.options;
     const attempt = new AbortController();
     this.attempt = attempt;
-    network.connect({ ...framing, ...target(), signal: attempt.signal }).then(
+    const connectTimeoutMs = this.brisk ? BRISK_CONNECT_TIMEOUT_MS : framing.connectTimeoutMs;
+    network.connect({ ...framing, ...target(), connectTimeoutMs, signal: attempt.signal }).then(
       (connection) => this.made(attempt, connection),
       (error: Error) => {
         if (this.attempt !== attempt) return;
         this.attempt = undefined;
+        const { brisk } = this;
         const waitMs = this.nextWaitMs();
         this.again(waitMs);
-        this.handlers.failed?.(error, waitMs);
+        this.handlers.failed?.(error, waitMs, brisk);
       },
     );
   }
@@ -120,6 +148,7 @@ export class ReconnectingLink {
     if (this.attempt !== attempt) return connection.destroy();
     this.attempt = undefined;
     this.current = connection;
+    this.taken = false;
     connection.setHandlers({
       frame: (frame) => {
         if (this.current !== connection) return;
@@ -129,6 +158,8 @@ export class ReconnectingLink {
       close: (error) => {
         if (this.current !== connection) return;
         this.current = undefined;
+        const lost = error === undefined || error instanceof NetworkError;
+        if (this.taken && lost) this.briskUntilMs = this.options.clock.monotonicMs() + BRISK_MS;
         this.again(this.nextWaitMs());
         this.handlers.closed?.(error);
       },
@@ -136,7 +167,11 @@ export class ReconnectingLink {
         if (this.current === connection) this.handlers.drain?.();
       },
     });
-    this.handlers.connected(connection);
+    try {
+      this.handlers.connected(connection);
+    } catch (error) {
+      connection.destroy(error as Error);
+    }
   }
 
   private again(waitMs: number): void {
@@ -146,9 +181,10 @@ export class ReconnectingLink {
     });
   }
 
-  /** `firstMs` after a good connection, then longer each time. */
+  /** `firstMs` after a good connection, then longer each time; the attempts after a loss are not counted. */
   private nextWaitMs(): number {
-    const { firstMs, maxMs, factor = 2, jitter = 0 } = this.options.backOff;
+    if (this.brisk) return BRISK_RETRY_MS;
+    const { firstMs, maxMs, factor = 2, jitter = 0 } = this.options.backOff();
     const waitMs = Math.min(maxMs, firstMs * factor ** this.failures++);
     const random = this.options.random;
     if (jitter === 0 || random === undefined) return waitMs;
