@@ -1,9 +1,18 @@
 /** Configuration of the chunkserver: keys of spec 12 §3, §5. */
 import { resolve } from 'node:path';
 
-import { cfg, commonKeys, type ConfigDefinition, configFrom, defineConfig } from '@wapiti-fs/runtime';
+import {
+  cfg,
+  commonKeys,
+  type ConfigDefinition,
+  configFrom,
+  defineConfig,
+  type MasterConfig,
+  masterConfig,
+  masterKeys,
+} from '@wapiti-fs/runtime';
 
-export interface ChunkserverConfig {
+export interface ChunkserverConfig extends MasterConfig {
   readonly dataPath: string;
   /** Where `mfshdd.cfg` lies. */
   readonly hddConfFilename: string;
@@ -19,12 +28,6 @@ export interface ChunkserverConfig {
   readonly allowStartingWithInvalidDisks: boolean;
   readonly workersMax: number;
   readonly labels: string;
-  readonly bindHost: string;
-  readonly masterHost: string;
-  readonly masterPort: number;
-  /** Seconds; 0: the value the master tells. */
-  readonly masterTimeoutS: number;
-  readonly masterReconnectionDelayS: number;
   readonly authCode: string | undefined;
   readonly chunksPerRegisterPacket: number;
   readonly listenHost: string;
@@ -123,19 +126,7 @@ const keys = {
     doc: `${NOT_YET}: there are no threads to keep.`,
   },
   LABELS: { type: cfg.text(''), reload: true, doc: 'Letters A-Z for storage classes, separated by commas.' },
-  BIND_HOST: { type: cfg.listenHost(), reload: true, doc: 'Local address of the connection to the master.' },
-  MASTER_HOST: { type: cfg.host('mfsmaster'), reload: true, doc: 'Host of the master.' },
-  MASTER_PORT: { type: cfg.port(9420), reload: true, doc: 'Port of the master.' },
-  MASTER_TIMEOUT: {
-    type: cfg.integer(0, { min: 0, max: 65_535 }),
-    reload: true,
-    doc: 'Seconds of silence after which the master counts as gone; 0: what the master says, else at least 10.',
-  },
-  MASTER_RECONNECTION_DELAY: {
-    type: cfg.integer(5, { min: 0, max: UINT32 }),
-    reload: true,
-    doc: 'Seconds between attempts to reach the master; for 20 s after a master was lost, ten a second.',
-  },
+  ...masterKeys({ port: 9420, timeoutFromMaster: true, noDelay: 'ten a second at all times' }),
   AUTH_CODE: { type: cfg.optionalText({ secret: true }), reload: true, doc: 'Secret shared with the master.' },
   CHUNKS_PER_REGISTER_PACKET: {
     type: cfg.integer(10_000, { min: 1000, max: 100_000 }),
@@ -163,11 +154,7 @@ export const chunkserverConfig: ConfigDefinition<ChunkserverConfig> = defineConf
     allowStartingWithInvalidDisks: values.ALLOW_STARTING_WITH_INVALID_DISKS,
     workersMax: values.WORKERS_MAX,
     labels: values.LABELS,
-    bindHost: values.BIND_HOST,
-    masterHost: values.MASTER_HOST,
-    masterPort: values.MASTER_PORT,
-    masterTimeoutS: values.MASTER_TIMEOUT === 0 ? 0 : Math.max(10, values.MASTER_TIMEOUT),
-    masterReconnectionDelayS: values.MASTER_RECONNECTION_DELAY,
+    ...masterConfig(values),
     authCode: values.AUTH_CODE,
     chunksPerRegisterPacket: values.CHUNKS_PER_REGISTER_PACKET,
     listenHost: values.CSSERV_LISTEN_HOST,

@@ -22,7 +22,7 @@ import {
   MATOCS_MASTER_ACK,
   VERSION,
 } from '@wapiti-fs/protocol';
-import { type FramedConnection, ReconnectingLink, type Services, type Timer } from '@wapiti-fs/runtime';
+import { type FramedConnection, masterTarget, ReconnectingLink, type Services, type Timer } from '@wapiti-fs/runtime';
 
 import { type CommandContext, executeCommand } from './commands.js';
 import type { ChunkserverConfig } from './config.js';
@@ -89,11 +89,7 @@ export class MasterLink {
           const delayMs = Math.max(this.config.masterReconnectionDelayS * 1000, LEAST_RETRY_MS);
           return { firstMs: delayMs, maxMs: delayMs };
         },
-        target: () => ({
-          host: this.host,
-          port: this.config.masterPort,
-          localAddress: this.config.bindHost === '*' || this.config.bindHost === '' ? undefined : this.config.bindHost,
-        }),
+        target: () => ({ ...masterTarget(this.config), host: this.host }),
       },
       {
         connected: () => this.connected(),

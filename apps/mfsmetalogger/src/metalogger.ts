@@ -3,6 +3,7 @@ import {
   type Disk,
   DiskError,
   type FramedConnection,
+  masterTarget,
   nodeDisk,
   ReconnectingLink,
   type RunningRole,
@@ -91,14 +92,10 @@ class Metalogger implements RunningMetalogger {
         limit: MATOAN_MAXPACKETSIZE,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         backOff: () => {
-          const delayMs = Math.max(1, this.config.reconnectionDelayS) * 1000;
+          const delayMs = Math.max(1, this.config.masterReconnectionDelayS) * 1000;
           return { firstMs: delayMs, maxMs: delayMs };
         },
-        target: () => ({
-          host: this.config.masterHost,
-          port: this.config.masterPort,
-          localAddress: this.config.bindHost === '*' ? undefined : this.config.bindHost,
-        }),
+        target: () => masterTarget(this.config),
       },
       {
         connected: (connection) => this.connected(connection),
@@ -318,7 +315,7 @@ class Metalogger implements RunningMetalogger {
 
   /** MASTER_RECONNECTION_DELAY = 0. */
   private stopIfOnce(): void {
-    if (this.config.reconnectionDelayS > 0) return;
+    if (this.config.masterReconnectionDelayS > 0) return;
     this.services.log.warn('MASTER_RECONNECTION_DELAY is 0: not connecting again before a reload');
     this.link.stop();
   }

@@ -14,6 +14,9 @@ import {
   defineConfig,
   KeyError,
   loadConfig,
+  masterConfig,
+  masterKeys,
+  masterTarget,
   parseBoolean,
   parseCfg,
   parseDecimal,
@@ -335,6 +338,30 @@ describe('loadConfig', () => {
     expect([config.MASTER_PORT, config.FSYNC, config.MASTER_HOST]).toEqual([5, true, 'mfsmaster']);
     expect(() => configFrom(definition, { SPACE: ['a'] })).toThrow('SPACE: a single value is expected, not a list');
     expect(configFrom(commonDefinition).config).toMatchObject({ DATA_PATH: '/var/lib/mfs', FILE_UMASK: 0o27 });
+  });
+
+  it('has the keys of a link to the master', () => {
+    const chunkserver = defineConfig(
+      masterKeys({ port: 9420, timeoutFromMaster: true, noDelay: 'at once' }),
+      masterConfig,
+    );
+    const metalogger = defineConfig(
+      masterKeys({ port: 9419, timeoutFromMaster: false, noDelay: 'never' }),
+      masterConfig,
+    );
+    const common = { bindHost: '*', masterHost: 'mfsmaster', masterReconnectionDelayS: 5 };
+    expect(configFrom(chunkserver).config).toEqual({ ...common, masterPort: 9420, masterTimeoutS: 0 });
+    expect(configFrom(metalogger).config).toEqual({ ...common, masterPort: 9419, masterTimeoutS: 10 });
+    for (const definition of [chunkserver, metalogger])
+      expect(configFrom(definition, { MASTER_TIMEOUT: 3 }).config.masterTimeoutS).toBe(10);
+    expect(configFrom(metalogger, { MASTER_TIMEOUT: 0 }).config.masterTimeoutS).toBe(10);
+    const target = (values: Record<string, unknown>): unknown => masterTarget(configFrom(metalogger, values).config);
+    expect(target({})).toEqual({ host: 'mfsmaster', port: 9419, localAddress: undefined });
+    expect(target({ BIND_HOST: '10.0.0.5', MASTER_HOST: 'm', MASTER_PORT: 7 })).toEqual({
+      host: 'm',
+      port: 7,
+      localAddress: '10.0.0.5',
+    });
   });
 
   it('works with a plain zod schema too', () => {
