@@ -1,10 +1,7 @@
 /** A connection on the data port (spec 04 §3, §16.1): idle and parsing requests, or owned by a read or write session. */
 import { ChunkError, StoreStatus } from '@wapiti-fs/chunkstore';
 import {
-  ANTOAN_BAD_COMMAND_SIZE,
-  ANTOAN_NOP,
   NOP_FRAME,
-  ANTOAN_UNKNOWN_COMMAND,
   ANTOCS_GET_CHUNK_BLOCKS,
   ANTOCS_GET_CHUNK_CHECKSUM,
   ANTOCS_GET_CHUNK_CHECKSUM_TAB,
@@ -14,7 +11,7 @@ import {
   CSTOCL_WRITE_STATUS,
   type Frame,
 } from '@wapiti-fs/protocol';
-import type { FramedConnection, KeepaliveRules } from '@wapiti-fs/runtime';
+import { type FramedConnection, type KeepaliveRules, takeGeneric } from '@wapiti-fs/runtime';
 
 import { answerMonitoring } from './monitoring.js';
 import { answerBlocks, answerChecksum, answerChecksumTable } from './queries.js';
@@ -79,12 +76,10 @@ export class DataConnection {
     this.connection.setKeepalive(IDLE_RULES);
   }
 
-  private idleFrame({ type, payload }: Frame): void {
+  private idleFrame(frame: Frame): void {
+    if (takeGeneric(this.connection, frame, this.context.info.configValue)) return;
+    const { type, payload } = frame;
     switch (type) {
-      case ANTOAN_NOP.type:
-      case ANTOAN_UNKNOWN_COMMAND.type:
-      case ANTOAN_BAD_COMMAND_SIZE.type:
-        return;
       case CLTOCS_READ.type:
         return this.startRead(payload);
       case CLTOCS_WRITE.type:

@@ -1,17 +1,6 @@
 /** Monitoring requests on the data port (spec 04 §10, 11 §2, §4). */
 import { type DiskStatsBlock, emptyStats, type Folder, type FolderLine } from '@wapiti-fs/chunkstore';
-import {
-  ANTOAN_CONFIG_VALUE,
-  ANTOAN_GET_CONFIG,
-  ANTOAN_GET_VERSION,
-  ANTOAN_VERSION,
-  ANTOCL_MODULE_INFO,
-  CLTOAN_MODULE_INFO,
-  CLTOCS_HDD_LIST,
-  CSTOCL_HDD_LIST,
-  VERSION,
-  VERSION_STRING,
-} from '@wapiti-fs/protocol';
+import { ANTOCL_MODULE_INFO, CLTOAN_MODULE_INFO, CLTOCS_HDD_LIST, CSTOCL_HDD_LIST, VERSION } from '@wapiti-fs/protocol';
 
 import type { ServerContext } from './server-context.js';
 
@@ -21,25 +10,10 @@ const FLAG_DAMAGED = 2;
 const FLAG_SCANNING = 4;
 const FLAG_UNUSABLE = 8;
 const MAX_PATH_BYTES = 255;
-const MAX_VALUE_BYTES = 255;
 
 /** The answer to a monitoring request; undefined for any other type. A malformed request throws. */
 export function answerMonitoring(context: ServerContext, type: number, payload: Buffer): Buffer | undefined {
   switch (type) {
-    case ANTOAN_GET_VERSION.type: {
-      const request = ANTOAN_GET_VERSION.decode(payload);
-      const answer = { version: VERSION, text: Buffer.from(VERSION_STRING) };
-      return request.variant === 'plain'
-        ? ANTOAN_VERSION.encode({ variant: 'plain', ...answer })
-        : ANTOAN_VERSION.encode({ variant: 'msgid', msgid: request.msgid, ...answer });
-    }
-    case ANTOAN_GET_CONFIG.type: {
-      const { msgid, name } = ANTOAN_GET_CONFIG.decode(payload);
-      // Secrets are not given out (spec 11 §2.2).
-      const key = name.toString();
-      const value = key === 'AUTH_CODE' ? '' : context.info.configValue(key);
-      return ANTOAN_CONFIG_VALUE.encode({ msgid, value: Buffer.from(value).subarray(0, MAX_VALUE_BYTES) });
-    }
     case CLTOAN_MODULE_INFO.type: {
       if (payload.length > 0) throw new Error('CLTOAN_MODULE_INFO of wrong length');
       const master = context.info.master();

@@ -21,7 +21,7 @@ export interface ServerInfo {
   /** Address of the master while registered there. */
   master(): { ip: number; port: number };
   /** Value of a key as written in the configuration file. */
-  configValue(name: string): string;
+  readonly configValue: (name: string) => string;
 }
 
 /** IPv4 address as u32. */

@@ -32,7 +32,7 @@ export interface MasterContext {
   /** The configuration in effect; another object after a reload. */
   config(): MasterConfig;
   /** Value of a key for ANTOAN_GET_CONFIG; empty when it has its default or is unknown. */
-  configValue(name: string): string;
+  readonly configValue: (name: string) => string;
   exports(): ParsedExports;
   /** Seconds since 1970. */
   nowS(): number;

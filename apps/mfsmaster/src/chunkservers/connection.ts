@@ -1,11 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 import {
-  ANTOAN_BAD_COMMAND_SIZE,
-  ANTOAN_GET_CONFIG,
-  ANTOAN_GET_VERSION,
-  ANTOAN_NOP,
-  ANTOAN_UNKNOWN_COMMAND,
   CHUNK_MARKED_FOR_REMOVAL,
   CSTOAN_CHUNK_CHECKSUM,
   CSTOMA_CHUNK_DAMAGED,
@@ -40,9 +35,8 @@ import {
 } from '@wapiti-fs/protocol';
 import type { ServerInfo } from '@wapiti-fs/placement';
 import type { Command } from '@wapiti-fs/placement';
-import type { FramedConnection, Logger } from '@wapiti-fs/runtime';
+import { type FramedConnection, type Logger, takeGeneric } from '@wapiti-fs/runtime';
 
-import { answerGeneric } from '../generic.js';
 import { addressNumber, formatAddress } from '../addresses.js';
 import type { ChunkserverService } from './service.js';
 
@@ -96,14 +90,11 @@ export class ChunkserverConnection {
     }
   }
 
-  private handle({ type, payload }: Frame): void {
+  private handle(frame: Frame): void {
     const { manager, nowS } = this.service;
+    const { type, payload } = frame;
+    if (takeGeneric(this.connection, frame, this.service.configValue)) return;
     if (type === CSTOMA_REGISTER.type) return this.register(CSTOMA_REGISTER.decode(payload));
-    if (type === ANTOAN_NOP.type || type === ANTOAN_UNKNOWN_COMMAND.type || type === ANTOAN_BAD_COMMAND_SIZE.type)
-      return;
-    if (type === ANTOAN_GET_VERSION.type || type === ANTOAN_GET_CONFIG.type) {
-      return answerGeneric(this.connection, { type, payload }, this.service.configValue);
-    }
     const server = this.server;
     if (server === undefined) throw new ProtocolError('not allowed before registration', messageName(type, 'master'));
     const id = server.id;

@@ -1,11 +1,6 @@
 /** One connection on port 9421: a mount, a tool, or a monitoring program (spec 02 §2). */
 import type { Ctx } from '@wapiti-fs/metadata';
 import {
-  ANTOAN_BAD_COMMAND_SIZE,
-  ANTOAN_GET_CONFIG,
-  ANTOAN_GET_VERSION,
-  ANTOAN_NOP,
-  ANTOAN_UNKNOWN_COMMAND,
   CLTOMA_FUSE_AMTIME_INODES,
   CLTOMA_FUSE_REGISTER,
   CLTOMA_FUSE_SUSTAINED_INODES,
@@ -18,11 +13,10 @@ import {
   Writer,
 } from '@wapiti-fs/protocol';
 import { ApplyError } from '@wapiti-fs/metadata';
-import type { FramedConnection, Logger } from '@wapiti-fs/runtime';
+import { type FramedConnection, type Logger, takeGeneric } from '@wapiti-fs/runtime';
 
 import { addressNumber } from '../addresses.js';
 import { ADMIN_REQUESTS } from '../extensions.js';
-import { answerGeneric } from '../generic.js';
 import { ChangelogBlockedError } from '../storage/changelog.js';
 import { register } from './register.js';
 import { MOUNT_REQUESTS, TOOLS_REQUESTS } from './requests/index.js';
@@ -118,17 +112,8 @@ export class ClientConnection {
 
   private handle(frame: Frame): void {
     const { type, payload } = frame;
-    switch (type) {
-      case ANTOAN_NOP.type:
-      case ANTOAN_UNKNOWN_COMMAND.type:
-      case ANTOAN_BAD_COMMAND_SIZE.type:
-        return;
-      case ANTOAN_GET_VERSION.type:
-      case ANTOAN_GET_CONFIG.type:
-        return answerGeneric(this.connection, frame, (key) => this.service.master.configValue(key));
-      case CLTOMA_FUSE_REGISTER.type:
-        return register(this, CLTOMA_FUSE_REGISTER.decode(payload));
-    }
+    if (takeGeneric(this.connection, frame, this.service.master.configValue)) return;
+    if (type === CLTOMA_FUSE_REGISTER.type) return register(this, CLTOMA_FUSE_REGISTER.decode(payload));
     const admin = ADMIN_REQUESTS.get(type);
     if (admin !== undefined) return this.answer(type, payload, () => admin(this.service.master, this, frame));
     const requests = this.state === 'mount' ? MOUNT_REQUESTS : this.state === 'tools' ? TOOLS_REQUESTS : undefined;

@@ -1,9 +1,4 @@
 import {
-  ANTOAN_BAD_COMMAND_SIZE,
-  ANTOAN_GET_CONFIG,
-  ANTOAN_GET_VERSION,
-  ANTOAN_NOP,
-  ANTOAN_UNKNOWN_COMMAND,
   ANTOMA_DOWNLOAD_END,
   ANTOMA_DOWNLOAD_REQUEST,
   ANTOMA_DOWNLOAD_START,
@@ -14,9 +9,8 @@ import {
   NOP_FRAME,
   ProtocolError,
 } from '@wapiti-fs/protocol';
-import { DiskError, type FramedConnection, type Logger } from '@wapiti-fs/runtime';
+import { DiskError, type FramedConnection, type Logger, takeGeneric } from '@wapiti-fs/runtime';
 
-import { answerGeneric } from '../generic.js';
 import type { ChangeHistory } from './history.js';
 import { OfferedFiles } from './offered-files.js';
 import type { MetaloggerService } from './service.js';
@@ -115,17 +109,11 @@ export class MetaloggerConnection {
   }
 
   private handle(frame: Frame): void {
+    if (takeGeneric(this.connection, frame, this.service.configValue)) return;
     const { type, payload } = frame;
     switch (type) {
-      case ANTOAN_NOP.type:
-      case ANTOAN_UNKNOWN_COMMAND.type:
-      case ANTOAN_BAD_COMMAND_SIZE.type:
-        return;
       case ANTOMA_REGISTER.type:
         return this.register(payload);
-      case ANTOAN_GET_VERSION.type:
-      case ANTOAN_GET_CONFIG.type:
-        return answerGeneric(this.connection, frame, this.service.configValue);
       case ANTOMA_DOWNLOAD_START.type: {
         const { filenum } = ANTOMA_DOWNLOAD_START.decode(payload);
         return this.later(async () => {

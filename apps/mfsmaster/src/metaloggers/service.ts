@@ -23,7 +23,7 @@ export interface MetaloggerSource {
   /** Number of the next change. */
   nextVersion(): number;
   /** Answer to ANTOAN_GET_CONFIG. */
-  configValue(name: string): string;
+  readonly configValue: (name: string) => string;
 }
 
 /** Port 9419: metaloggers follow the changes and download image and changelogs (spec 06 §3, §4). */
@@ -48,7 +48,7 @@ export class MetaloggerService implements ChangelogFollower {
     const { clock, log, metrics } = services;
     this.log = log.child('metaloggers');
     this.folder = source.folder;
-    this.configValue = (name) => source.configValue(name);
+    this.configValue = source.configValue;
     this.history = new ChangeHistory(source.nextVersion(), options.preserveS * 1000, () => clock.monotonicMs());
     metrics?.gauge('master_metaloggers', 'Metaloggers registered.', [], (gauge) => gauge.set(this.list().length));
     metrics?.gauge('master_metalogger_behind', 'Changes not yet sent, of the slowest metalogger.', [], (gauge) =>

@@ -16,7 +16,7 @@ export const startMetaloggers: StartMasterService = async (context) => {
   const service = new MetaloggerService(context.services, optionsOf(context.config()), {
     folder: folder.path,
     nextVersion: () => metadata.store.version,
-    configValue: (name) => context.configValue(name),
+    configValue: context.configValue,
   });
   const unfollow = feed.follow(service);
   await service.start();
