@@ -66,6 +66,7 @@ export class RunningMount implements RunningRole<MountSettings> {
   /** What happens at the master reaches caches of ours and of the kernel (spec 13 §2.9). */
   private listen(): void {
     const { data, fs } = this;
+    fs.context.forgetPages = (inode) => this.mounted?.invalidateInode(inode);
     this.session.listen({
       connected: (info) => {
         const again = fs.context.session !== undefined;

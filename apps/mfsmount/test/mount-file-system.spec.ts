@@ -1,11 +1,19 @@
 import type { DataEngine, InodeData } from '@wapiti-fs/client';
-import { type Caller, fuseConstants } from '@wapiti-fs/fuse';
+import { type Caller, fuseConstants, type FuseError, type OpenReply } from '@wapiti-fs/fuse';
 import {
   type AttributeRecord,
+  LOOKUP_ACCESS_MODE_R,
+  LOOKUP_ACCESS_MODE_RW,
+  LOOKUP_APPENDONLY,
+  LOOKUP_IMMUTABLE,
+  LOOKUP_KEEPCACHE,
+  LOOKUP_RO_FILESYSTEM,
   MATTR_NOACACHE,
   MATTR_NOECACHE,
+  OPEN_CACHE_CLEARED,
   OPEN_DIRECTMODE,
   OPEN_KEEPCACHE,
+  OPEN_READ,
   TYPE_DIRECTORY,
   TYPE_FILE,
 } from '@wapiti-fs/protocol';
@@ -43,6 +51,11 @@ function refusal(code: string, status: number): Error {
   return Object.assign(new Error(code), { code, status });
 }
 
+interface Answer {
+  resolve: (opened: unknown) => void;
+  reject: (error: Error) => void;
+}
+
 /** Contents of a file without a cluster. */
 class FakeData implements InodeData {
   dirty = false;
@@ -56,7 +69,10 @@ class FakeData implements InodeData {
     public length: number,
   ) {}
 
+  reads = 0;
+
   read(): Promise<Buffer[]> {
+    this.reads += 1;
     return Promise.resolve([Buffer.from('ab'), Buffer.from('c')]);
   }
 
@@ -123,6 +139,7 @@ function setUp(options = ''): {
     locks: { posix: method(), flock: method() },
     lookup: jest.fn(() => Promise.resolve({ inode: 9, attributes: record(), lflags: 0 })),
     open: jest.fn(() => Promise.resolve({ oflags: 0, attributes: record() })),
+    openAhead: jest.fn(() => Promise.resolve({ oflags: OPEN_KEEPCACHE, attributes: record() })),
     create: jest.fn(() => Promise.resolve({ inode: 9, oflags: 0, attributes: record({ length: 0 }) })),
     truncate: jest.fn(() => Promise.resolve({ prevLength: 500, attributes: record({ length: 50 }) })),
     unlink: jest.fn(() => Promise.resolve(9)),
@@ -289,6 +306,121 @@ describe('the mounted file system', () => {
     expect(await fs.getxattr(caller, 9, name('user.a'))).toEqual(name('v'));
     expect(await fs.getxattr(caller, 9, name('user.a'))).toEqual(name('v'));
     expect((client.xattrs as unknown as { get: jest.Mock }).get).toHaveBeenCalledTimes(1);
+  });
+
+  describe('opening what was just looked up', () => {
+    const R = LOOKUP_ACCESS_MODE_R;
+    const RW = LOOKUP_ACCESS_MODE_RW;
+
+    async function lookedUp(lflags: number): Promise<ReturnType<typeof setUp> & { readonly answer: Answer }> {
+      const parts = setUp();
+      const answer: Answer = { resolve: () => undefined, reject: () => undefined };
+      parts.client.lookup.mockResolvedValue({ inode: 9, attributes: record(), lflags });
+      parts.client.openAhead.mockImplementation(
+        () => new Promise((resolve, reject) => Object.assign(answer, { resolve, reject })),
+      );
+      await parts.fs.lookup(caller, 1, name('f'));
+      return { ...parts, answer };
+    }
+
+    it('is answered at once; reads wait for the master, but are under way already', async () => {
+      const { fs, client, files, answer } = await lookedUp(R);
+      const { handle, flags } = fs.open(caller, 9, 0) as OpenReply;
+      expect(flags).toBe(0);
+      expect(client.openAhead).toHaveBeenCalledWith(expect.anything(), 9, OPEN_READ | OPEN_CACHE_CLEARED);
+      const read = jest.fn();
+      const reading = Promise.resolve(fs.read(caller, 9, handle, 0, 3)).then(read);
+      await new Promise(setImmediate);
+      expect([files.get(9)?.reads, read.mock.calls.length]).toEqual([1, 0]);
+      answer.resolve({ oflags: OPEN_KEEPCACHE, attributes: record() });
+      await reading;
+      await fs.read(caller, 9, handle, 0, 3);
+      expect(files.get(9)?.reads).toBe(2);
+      expect(files.get(9)?.invalidate).not.toHaveBeenCalled();
+    });
+
+    it('keeps the pages of the kernel if the master said so, and says nothing of dropped ones then', async () => {
+      const { fs, client } = await lookedUp(R | LOOKUP_KEEPCACHE);
+      expect((fs.open(caller, 9, 0) as OpenReply).flags).toBe(fuseConstants.FOPEN_KEEP_CACHE);
+      expect(client.openAhead).toHaveBeenCalledWith(expect.anything(), 9, OPEN_READ);
+    });
+
+    it.each([
+      ['others changed it', { oflags: 0, attributes: record() }],
+      ['it is longer', { oflags: OPEN_KEEPCACHE, attributes: record({ length: 200 }) }],
+    ])('reads again when %s meanwhile', async (_why, opened) => {
+      const { fs, files, answer } = await lookedUp(R | LOOKUP_KEEPCACHE);
+      const forgotten = jest.fn();
+      fs.context.forgetPages = forgotten;
+      const { handle } = fs.open(caller, 9, 0) as OpenReply;
+      const reading = fs.read(caller, 9, handle, 0, 3);
+      answer.resolve(opened);
+      await reading;
+      const file = files.get(9) as FakeData;
+      expect([file.reads, file.length]).toEqual([2, opened.attributes.length]);
+      expect(file.invalidate).toHaveBeenCalledTimes(1);
+      expect(forgotten).toHaveBeenCalledWith(9);
+    });
+
+    it('a refusal of the master reaches whatever uses the file, and is not released twice', async () => {
+      const { fs, client, files, answer } = await lookedUp(RW);
+      const { handle } = fs.open(caller, 9, O_RDWR) as OpenReply;
+      const uses = [
+        fs.read(caller, 9, handle, 0, 3),
+        fs.write(caller, 9, handle, 0, Buffer.alloc(1)),
+        fs.fsync(caller, 9, handle),
+        fs.setattr(caller, 9, { sizeBytes: 1, handle }),
+        fs.flock(caller, 9, handle, 1n, 'write', false),
+      ].map((use) => expect(Promise.resolve(use)).rejects.toMatchObject({ code: 'ENOENT' }));
+      answer.reject(refusal('ENOENT', 3));
+      await Promise.all(uses);
+      await expect(fs.flush(caller, 9, handle, 1n)).rejects.toMatchObject({ code: 'ENOENT' });
+      await fs.release(caller, 9, handle, 0, undefined);
+      await new Promise(setImmediate);
+      files.get(9)?.closed();
+      await fs.drained();
+      expect(files.get(9)?.writes).toEqual([]);
+      expect(client.release).not.toHaveBeenCalled();
+    });
+
+    it('what the lookup does not allow is refused without the master', async () => {
+      const attempt = async (lflags: number, flags: number): Promise<unknown> => {
+        const { fs } = await lookedUp(lflags);
+        try {
+          return (fs.open(caller, 9, flags) as OpenReply).flags;
+        } catch (error) {
+          return (error as FuseError).errno;
+        }
+      };
+      expect(await attempt(R, O_WRONLY)).toBe(13);
+      expect(await attempt(R, O_RDWR)).toBe(13);
+      expect(await attempt(RW, O_RDWR)).toBe(0);
+      expect(await attempt(RW | LOOKUP_RO_FILESYSTEM, O_RDWR)).toBe(30);
+      expect(await attempt(RW | LOOKUP_IMMUTABLE, O_RDWR)).toBe(1);
+      expect(await attempt(R | LOOKUP_IMMUTABLE, 0)).toBe(0);
+      expect(await attempt(RW | LOOKUP_APPENDONLY, O_RDWR)).toBe(fuseConstants.FOPEN_DIRECT_IO);
+    });
+
+    it.each([
+      ['another thread', { ...caller, pid: 8 }, 9, 0, 0],
+      ['another user', { ...caller, uid: 5 }, 9, 0, 0],
+      ['another file', caller, 10, 0, 0],
+      ['a later call', caller, 9, 0, 1000],
+      ['a truncation', caller, 9, O_WRONLY | 0o1000, 0],
+    ])('%s waits for the master', async (_who, who, inode, flags, laterMs) => {
+      const { fs, client, clock } = await lookedUp(RW);
+      await clock.advanceAsync(laterMs);
+      await fs.open(who, inode, flags);
+      expect(client.open).toHaveBeenCalledTimes(1);
+      expect(client.openAhead).not.toHaveBeenCalled();
+    });
+
+    it('serves one open only', async () => {
+      const { fs, client } = await lookedUp(R);
+      void fs.open(caller, 9, 0);
+      await fs.open(caller, 9, 0);
+      expect([client.openAhead.mock.calls.length, client.open.mock.calls.length]).toEqual([1, 1]);
+    });
   });
 
   it('has special files in its root', async () => {

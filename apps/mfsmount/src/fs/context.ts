@@ -10,6 +10,7 @@ import { ENAMETOOLONG } from './errors.js';
 import { ExpiringCache } from './expiring-cache.js';
 import { GroupsCache, type Identity } from './groups.js';
 import { attributesTimeoutMs, entryTimeoutMs, kernelAttributes } from './kernel-attributes.js';
+import { LookedUp } from './looked-up.js';
 import { OpenDirectories } from './open-directories.js';
 
 /** The inode operations that a mount needs; {@link MfsClient} has them. */
@@ -34,6 +35,7 @@ export type InodeClient = Pick<
   | 'readlink'
   | 'statfs'
   | 'open'
+  | 'openAhead'
   | 'create'
   | 'release'
 >;
@@ -66,6 +68,9 @@ export class MountContext {
   /** Names that do not exist, by `parent/name`. */
   readonly negative: ExpiringCache<string, true>;
   readonly symlinks: ExpiringCache<number, Buffer>;
+  readonly lookedUp: LookedUp;
+  /** Makes the kernel forget pages and attributes of an inode. */
+  forgetPages: (inode: number) => void = () => undefined;
   private readonly lastWriteMs = new WeakMap<InodeData, number>();
   /** What the master told when it registered this mount; undefined before. */
   session: SessionInfo | undefined;
@@ -77,6 +82,7 @@ export class MountContext {
     this.clock = parts.clock;
     this.log = parts.log;
     this.groups = parts.groups ?? new GroupsCache(parts.clock, parts.settings.groupsCacheMs);
+    this.lookedUp = new LookedUp(parts.clock);
     this.openDirectories = new OpenDirectories(parts.clock);
     this.negative = new ExpiringCache(parts.clock, parts.settings.negativeEntryCacheMs, NEGATIVE_ENTRIES);
     this.symlinks = new ExpiringCache(parts.clock, parts.settings.symlinkCacheMs, SYMLINK_ENTRIES);

@@ -6,6 +6,7 @@ import {
   DISABLE_WRITE,
   MFS_MAX_FILE_SIZE,
   OPEN_APPENDONLY,
+  OPEN_CACHE_CLEARED,
   OPEN_DIRECTMODE,
   OPEN_KEEPCACHE,
   OPEN_READ,
@@ -19,6 +20,7 @@ import {
 import type { MountContext } from './context.js';
 import { EACCES, EBADF, EFBIG, EPERM } from './errors.js';
 import { truncateWhenUnlocked } from './inodes.js';
+import { checkAccess, type LookedUpFile, openFlags } from './looked-up.js';
 import type { Names } from './names.js';
 import type { OpenFile, OpenFiles } from './open-files.js';
 import type { Xattrs } from './xattrs.js';
@@ -29,6 +31,12 @@ const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 /** Who reserves room for appended data: the permission was checked when the file was opened. */
 const ROOT = { uid: 0, gids: [0] };
+
+/** OPEN_READ and OPEN_WRITE bits for the flags of open(2). */
+function openMode(flags: number): number {
+  const mode = flags & O_ACCMODE;
+  return (mode === O_WRONLY ? 0 : OPEN_READ) | (mode === O_RDONLY ? 0 : OPEN_WRITE);
+}
 
 export class Files {
   /** Releases that the kernel need not wait for. */
@@ -43,15 +51,44 @@ export class Files {
     private readonly xattrs: Xattrs,
   ) {}
 
-  async open(caller: Caller, inode: number, flags: number): Promise<OpenReply> {
+  open(caller: Caller, inode: number, flags: number): OpenReply | Promise<OpenReply> {
+    this.context.counters.add('open');
+    const known = flags & O_TRUNC ? undefined : this.context.lookedUp.take(caller, inode);
+    return known === undefined ? this.openNow(caller, inode, flags) : this.openAhead(caller, known, flags);
+  }
+
+  /** Answers with what the LOOKUP told, while the master is asked (spec 13 §4.6). */
+  private openAhead(caller: Caller, known: LookedUpFile, flags: number): OpenReply {
     const { context } = this;
-    context.counters.add('open');
+    const { inode, length } = known;
+    const wanted = openMode(flags);
+    checkAccess(known, wanted);
+    const { reply, file } = this.opened(inode, length, flags, openFlags(known));
+    const keeps = (reply.flags & fuseConstants.FOPEN_KEEP_CACHE) !== 0;
+    const asked = context.client.openAhead(context.who(caller), inode, keeps ? wanted : wanted | OPEN_CACHE_CLEARED);
+    file.opening = asked.then(
+      ({ oflags, attributes }) => {
+        file.opening = undefined;
+        // the master keeps in mind which files this session has seen, until another one changes them: LOOKUP made it do so
+        if (oflags & OPEN_KEEPCACHE && attributes.length <= file.data.length) return true;
+        file.data.setLength(attributes.length);
+        file.data.invalidate();
+        context.forgetPages(inode);
+        return false;
+      },
+      (error: unknown) => {
+        file.refusal = error as Error;
+        throw error;
+      },
+    );
+    file.opening.catch(() => undefined); // whoever uses the file is told
+    return reply;
+  }
+
+  private async openNow(caller: Caller, inode: number, flags: number): Promise<OpenReply> {
+    const { context } = this;
     const who = context.who(caller);
-    const mode = flags & O_ACCMODE;
-    const wanted =
-      (mode === O_WRONLY ? 0 : OPEN_READ) |
-      (mode === O_RDONLY ? 0 : OPEN_WRITE) |
-      (flags & O_TRUNC ? OPEN_TRUNCATE : 0);
+    const wanted = openMode(flags) | (flags & O_TRUNC ? OPEN_TRUNCATE : 0);
     const ask = (): ReturnType<MountContext['client']['open']> => context.client.open(who, inode, wanted);
     const known = context.data.find(inode);
     let opened;
@@ -65,7 +102,7 @@ export class Files {
     opened ??= await ask();
     if (flags & O_TRUNC) context.openDirectories.inodeChanged(inode);
     const length = flags & O_TRUNC ? 0 : opened.attributes.length;
-    return this.opened(inode, length, flags, opened.oflags);
+    return this.opened(inode, length, flags, opened.oflags).reply;
   }
 
   async create(
@@ -82,15 +119,20 @@ export class Files {
     const made = await context.client.create(context.who(caller), parent, name, mode, umask);
     this.names.appeared(parent, name);
     this.xattrs.fileMade(made.inode, caller);
-    const open = this.opened(made.inode, made.attributes.length, flags, made.oflags);
+    const open = this.opened(made.inode, made.attributes.length, flags, made.oflags).reply;
     return { ...context.entry(made.inode, made.attributes), open };
   }
 
-  private opened(inode: number, length: number, flags: number, oflags: number): OpenReply {
+  private opened(
+    inode: number,
+    length: number,
+    flags: number,
+    oflags: number,
+  ): { readonly reply: OpenReply; readonly file: OpenFile } {
     const { context } = this;
     const append = (flags & O_APPEND) !== 0 || (oflags & OPEN_APPENDONLY) !== 0;
     const mode = flags & O_ACCMODE;
-    const { handle } = this.files.add({
+    const file = this.files.add({
       inode,
       data: context.data.open(inode, length),
       readable: mode !== O_WRONLY,
@@ -98,7 +140,7 @@ export class Files {
       append,
       openedMs: context.clock.monotonicMs(),
     });
-    return { handle, flags: this.cacheFlags(append, oflags) };
+    return { reply: { handle: file.handle, flags: this.cacheFlags(append, oflags) }, file };
   }
 
   /** What the kernel may do with cached pages of the file. */
@@ -125,7 +167,21 @@ export class Files {
     if (!file.readable) throw new FuseError(EACCES);
     if (this.context.disables & DISABLE_READ) throw new FuseError(EPERM);
     session.times.accessed(file.inode, session.masterNowS());
-    return file.data.read(offset, sizeBytes);
+    return file.opening === undefined
+      ? file.data.read(offset, sizeBytes)
+      : this.readEarly(file, file.opening, offset, sizeBytes);
+  }
+
+  /** Reads before the open is answered; what was read counts only if the file had not changed until then. */
+  private async readEarly(
+    file: OpenFile,
+    opening: Promise<boolean>,
+    offset: number,
+    sizeBytes: number,
+  ): Promise<readonly Buffer[]> {
+    const early = file.data.read(offset, sizeBytes);
+    early.catch(() => undefined); // it may not be wanted
+    return (await opening) ? early : file.data.read(offset, sizeBytes);
   }
 
   async write(caller: Caller, handle: number, offset: number, data: Buffer): Promise<number> {
@@ -135,6 +191,7 @@ export class Files {
     context.counters.add('write');
     if (!file.writable) throw new FuseError(EACCES);
     if (context.disables & DISABLE_WRITE) throw new FuseError(EPERM);
+    if (file.opening !== undefined) await file.opening;
     // the engine copies the data before the promise resolves
     const sizeBytes = data.length;
     const at = file.append ? await this.reserve(file, sizeBytes) : offset;
@@ -166,6 +223,7 @@ export class Files {
     const { context } = this;
     const file = this.files.get(handle);
     context.counters.add('flush');
+    if (file.refusal !== undefined) throw file.refusal;
     if (file.wrote) {
       const young = context.clock.monotonicMs() - file.openedMs < context.settings.fsyncMinMs;
       if (young && file.posixOwners.size === 0) await this.tellLength(file);
@@ -187,6 +245,7 @@ export class Files {
   }
 
   async sync(file: OpenFile): Promise<void> {
+    if (file.opening !== undefined) await file.opening;
     if (file.wrote) this.context.writing(file.data);
     await file.data.flush();
     file.wrote = false;
@@ -197,18 +256,23 @@ export class Files {
     const file = this.files.take(handle);
     if (file === undefined) throw new FuseError(EBADF, `no open file ${handle}`);
     this.context.counters.add('release');
-    const closed = file.data
-      .close()
+    const closed = this.close(file)
       .catch((error: unknown) => {
         // close(2) has told it if the program cares
         this.context.log.debug('closing after the last flush failed', { inode: file.inode, error: error as Error });
       })
       .then(() => {
-        this.context.client.release(file.inode);
+        // refused, it is released already
+        if (file.refusal === undefined) this.context.client.release(file.inode);
         this.closing.delete(closed);
       });
     this.closing.add(closed);
     return file;
+  }
+
+  private async close(file: OpenFile): Promise<void> {
+    if (file.opening !== undefined) await file.opening.catch(() => undefined);
+    await file.data.close();
   }
 
   /** Resolves when everything released is written. */

@@ -43,6 +43,8 @@ export class Inodes {
     const { sizeBytes, handle, mode, uid, gid, atime, mtime } = changes;
     const who = context.who(caller);
     let record: AttributeRecord | undefined;
+    const opening = handle === undefined ? undefined : this.files.get(handle).opening;
+    if (opening !== undefined) await opening;
     if (sizeBytes !== undefined) record = await this.setSize(who, inode, sizeBytes, handle);
     const others = { mode, uid, gid, atime, mtime };
     const some = Object.values(others).some((one) => one !== undefined);

@@ -37,7 +37,9 @@ export class LockOperations {
 
   async getlk(handle: number, owner: bigint, lock: Lock): Promise<Lock | undefined> {
     this.context.counters.add('getlk');
-    const { inode } = this.files.get(handle);
+    const file = this.files.get(handle);
+    if (file.opening !== undefined) await file.opening;
+    const { inode } = file;
     const found = await this.context.client.locks.test(inode, owner, toWire(lock));
     if (found === undefined) return undefined;
     return {
@@ -56,6 +58,7 @@ export class LockOperations {
       await this.sync(file);
       return locks.posix(file.inode, owner, POSIX_LOCK_CMD_SET, toWire(lock), this.request());
     }
+    if (file.opening !== undefined) await file.opening;
     file.posixOwners.add(owner);
     const command = wait ? POSIX_LOCK_CMD_SET : POSIX_LOCK_CMD_TRY;
     const reqid = this.request();
@@ -74,6 +77,7 @@ export class LockOperations {
       await this.sync(file);
       return locks.flock(file.inode, owner, FLOCK_UNLOCK, this.request());
     }
+    if (file.opening !== undefined) await file.opening;
     file.flockOwners.add(owner);
     const [waiting, trying] =
       type === 'read' ? [FLOCK_LOCK_SHARED, FLOCK_TRY_SHARED] : [FLOCK_LOCK_EXCLUSIVE, FLOCK_TRY_EXCLUSIVE];

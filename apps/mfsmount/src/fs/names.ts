@@ -32,8 +32,10 @@ export class Names {
     // an export for NFS asks for the parent of the root
     const asked = parent === ROOT && name.equals(Buffer.from('..')) ? Buffer.from('.') : name;
     try {
-      const { inode, attributes, chunkZero } = await context.client.lookup(context.who(caller), parent, asked);
+      const found = await context.client.lookup(context.who(caller), parent, asked);
+      const { inode, attributes, chunkZero } = found;
       context.counters.add('lookup.master.positive');
+      if (attributes.type === TYPE_FILE) context.lookedUp.put(caller, inode, found.lflags, attributes.length);
       if (chunkZero !== undefined) context.data.offerLocation(inode, 0, chunkZero);
       return context.entry(inode, attributes);
     } catch (error) {

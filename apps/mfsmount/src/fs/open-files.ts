@@ -18,15 +18,30 @@ export interface OpenFile {
   /** Owners of record locks and of BSD locks set through this handle. */
   readonly posixOwners: Set<bigint>;
   readonly flockOwners: Set<bigint>;
+  /**
+   * The master has not answered the open yet: resolves with whether the file is still as it was when it was looked up, rejects (and
+   * stays) when the master refuses. Whatever uses the file waits for it.
+   */
+  opening: Promise<boolean> | undefined;
+  /** What the open was refused with. */
+  refusal: Error | undefined;
 }
 
 export class OpenFiles {
   private readonly files = new Map<number, OpenFile>();
   private lastHandle = 0;
 
-  add(file: Omit<OpenFile, 'handle' | 'wrote' | 'posixOwners' | 'flockOwners'>): OpenFile {
+  add(file: Omit<OpenFile, 'handle' | 'wrote' | 'posixOwners' | 'flockOwners' | 'opening' | 'refusal'>): OpenFile {
     const handle = ++this.lastHandle;
-    const opened: OpenFile = { ...file, handle, wrote: false, posixOwners: new Set(), flockOwners: new Set() };
+    const opened: OpenFile = {
+      ...file,
+      handle,
+      wrote: false,
+      posixOwners: new Set(),
+      flockOwners: new Set(),
+      opening: undefined,
+      refusal: undefined,
+    };
     this.files.set(handle, opened);
     return opened;
   }

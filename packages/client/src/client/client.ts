@@ -42,6 +42,7 @@ import {
   MATOCL_FUSE_UNLINK,
   MATOCL_FUSE_WRITE_CHUNK,
   MATOCL_FUSE_WRITE_CHUNK_END,
+  OPEN_AFTER_CREATE,
   SET_ATIME_FLAG,
   SET_ATIME_NOW_FLAG,
   SET_GID_FLAG,
@@ -293,6 +294,19 @@ export class MfsClient implements ChunkMaster {
     return dataOf(value, options);
   }
 
+  /** Opens what a LOOKUP just allowed to open: held at once, so that nobody need wait for the answer; released if that is a refusal. */
+  async openAhead(caller: Caller, inode: number, flags: number): Promise<OpenResult> {
+    const { openInodes } = this.session;
+    openInodes.acquire(inode);
+    const request = { inode, ...identity(caller), flags: flags | OPEN_AFTER_CREATE };
+    try {
+      return await this.asker.ask(CLTOMA_FUSE_OPEN, MATOCL_FUSE_OPEN, request, at('open', caller, inode));
+    } catch (error) {
+      openInodes.release(inode);
+      throw error;
+    }
+  }
+
   /** Makes and opens a file: the inode is held until {@link release}. EEXIST when there is one. */
   async create(
     caller: Caller,
@@ -373,13 +387,9 @@ export class MfsClient implements ChunkMaster {
   }
 }
 
-function location(answer: {
-  readonly length: number;
-  readonly chunkId: number;
-  readonly version: number;
-  readonly locations: ChunkLocation['servers'];
-}): ChunkLocation {
-  const { length, chunkId, version, locations } = answer;
+type WithLocations = Omit<ChunkLocation, 'servers'> & { readonly locations: ChunkLocation['servers'] };
+
+function location({ length, chunkId, version, locations }: WithLocations): ChunkLocation {
   return { length, chunkId, version, servers: locations };
 }
 
