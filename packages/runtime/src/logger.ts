@@ -1,3 +1,7 @@
+/** From grave to talkative. */
+export const LOG_LEVELS = ['error', 'warn', 'notice', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 /** Structured logging. `fields` are appended as `key=value` (line format) or as members (JSON format). */
 export interface Logger {
   error(text: string, fields?: LogFields): void;

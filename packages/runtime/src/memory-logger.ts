@@ -1,5 +1,5 @@
-import type { LogFields, Logger } from './logger.js';
-import { fieldsText, type LogLevel } from './winston-logger.js';
+import type { LogFields, Logger, LogLevel } from './logger.js';
+import { fieldsText } from './winston-logger.js';
 
 export interface MemoryLine {
   readonly level: LogLevel;

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { parseHost, parsePort, ValueError } from './config/values.js';
+import { parseListen, ValueError } from './config/values.js';
 import { KeyError } from './config/config.js';
 import { NetworkError } from './errors.js';
 import type { Logger } from './logger.js';
@@ -24,7 +24,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
  */
 export async function serveMetrics(listen: string, metrics: Metrics, log: Logger): Promise<MetricsServer | undefined> {
   if (listen.trim() === '') return undefined;
-  const { host, port } = parseListen(listen);
+  const { host, port } = listenAddress(listen);
   const server = http.createServer((request, response) => {
     if (request.url?.split('?')[0] !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('metrics are under /metrics\n');
@@ -57,13 +57,9 @@ export async function serveMetrics(listen: string, metrics: Metrics, log: Logger
   };
 }
 
-function parseListen(listen: string): { host: string; port: number } {
-  const at = listen.lastIndexOf(':');
+function listenAddress(listen: string): { host: string; port: number } {
   try {
-    return {
-      host: at < 0 ? '127.0.0.1' : parseHost(listen.slice(0, at), true),
-      port: parsePort(listen.slice(at + 1)),
-    };
+    return parseListen(listen);
   } catch (error) {
     if (error instanceof ValueError) throw new KeyError('METRICS_LISTEN', `METRICS_LISTEN: ${error.message}`);
     throw error;

@@ -6,11 +6,8 @@ import winston from 'winston';
 
 import type { Clock } from './clock.js';
 import { errorCode } from './errors.js';
-import type { LogFields, Logger } from './logger.js';
+import type { LogFields, Logger, LogLevel } from './logger.js';
 import { systemClock } from './system-clock.js';
-
-export const LOG_LEVELS = ['error', 'warn', 'notice', 'info', 'debug'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggerOptions {
   /** Name of the program in every line (SYSLOG_IDENT). */
@@ -186,13 +183,9 @@ class RateLimiter {
 
   admit(level: LogLevel, module: string, text: string): boolean {
     const nowMs = this.clock.monotonicMs();
+    this.reportEnded(nowMs);
     const key = `${level} ${module} ${text}`;
     let count = this.counts.get(key);
-    if (count !== undefined && nowMs - count.startMs >= this.rate.periodMs) {
-      this.counts.delete(key);
-      this.report(count);
-      count = undefined;
-    }
     if (count === undefined) {
       if (this.counts.size >= MAX_COUNTED_TEXTS) this.flush();
       count = { startMs: nowMs, seen: 0, level, module, text };
@@ -200,6 +193,15 @@ class RateLimiter {
     }
     count.seen++;
     return count.seen <= this.rate.lines;
+  }
+
+  /** Periods that are over, whatever is logged now. Counts stand in the order in which their periods began. */
+  private reportEnded(nowMs: number): void {
+    for (const [key, count] of this.counts) {
+      if (nowMs - count.startMs < this.rate.periodMs) return;
+      this.counts.delete(key);
+      this.report(count);
+    }
   }
 
   flush(): void {

@@ -113,6 +113,17 @@ describe('YAML', () => {
     expect(parseYaml('').errors).toEqual([]);
   });
 
+  it('follows aliases of single values, and refuses those of anything else', () => {
+    expect(values('a: &port 0100\nmasterPort: *port\n')).toEqual({ A: '0100', MASTER_PORT: '0100' });
+    expect(values('a: &host h\nhosts: [*host, b]\n')).toMatchObject({ HOSTS: ['h', 'b'] });
+    expect(parseYaml('a: &x [*x]\nb: *x\nc: *gone\nd: &m { e: *m }\n').errors).toMatchObject([
+      { line: 1, key: 'A', text: '*x does not stand for a single value' },
+      { line: 2, key: 'B', text: '*x does not stand for a single value' },
+      { line: 3, key: 'C', text: '*gone does not stand for a single value' },
+      { line: 4, key: 'D_E', text: '*m does not stand for a single value' },
+    ]);
+  });
+
   it('any text gives entries or errors, never an exception', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ab:- \n[]{}&*!|>\'"%@`,#?0') }), (text) => {
@@ -290,7 +301,7 @@ describe('loadConfig', () => {
       caught = error;
     }
     expect(caught).toBeInstanceOf(ConfigError);
-    expect([...(caught as ConfigError).problems].sort()).toEqual([
+    expect((caught as ConfigError).problems).toEqual([
       `${path}:1: MASTER_PORT: '70000' is not a port: the largest is 65535`,
       `${path}:2: SPACE: '1K' is not a size (like 4096, 500M or 1.5GiB; 1000 is k, 1024 is Ki)`,
       `${path}:4: FSYNC: 'maybe' is neither 1 (yes) nor 0 (no)`,
@@ -362,6 +373,23 @@ describe('loadConfig', () => {
       port: 7,
       localAddress: '10.0.0.5',
     });
+  });
+
+  it('reads levels of modules and where to serve metrics, with errors as of any key', () => {
+    const path = file('a.cfg', 'METRICS_LISTEN = here:there\nLOG_LEVELS = data=debug, loud\nLOG_LEVEL = huge\n');
+    expect(() => loadConfig(commonDefinition, path)).toThrow(
+      [
+        `${path}:1: METRICS_LISTEN: 'there' is neither a port number nor a known service`,
+        `${path}:2: LOG_LEVELS: 'loud' is not module=level (levels: error, warn, notice, info, debug)`,
+        `${path}:3: LOG_LEVEL: 'huge' is not one of error, warn, notice, info, debug`,
+      ].join('\n'),
+    );
+    const good = loadConfig(
+      commonDefinition,
+      file('b.cfg', 'METRICS_LISTEN = *:9100\nLOG_LEVELS = a=WARN,a.b=debug\n'),
+    );
+    expect(good.config).toMatchObject({ METRICS_LISTEN: '*:9100', LOG_LEVELS: { a: 'warn', 'a.b': 'debug' } });
+    expect(good.effective.find(({ key }) => key === 'LOG_LEVELS')?.text).toBe('a=warn,a.b=debug');
   });
 
   it('works with a plain zod schema too', () => {

@@ -237,7 +237,12 @@ describe('life cycle of a daemon', () => {
   it('in the foreground stops at SIGTERM and SIGINT; ignores what daemons ignore', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const { child, ended, err } = await foreground('initialized properly');
-      for (const ignored of ['SIGPIPE', 'SIGUSR2', 'SIGQUIT', 'SIGTSTP'] as const) child.kill(ignored);
+      for (const ignored of ['SIGPIPE', 'SIGUSR2', 'SIGQUIT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const)
+        child.kill(ignored);
+      for (const told of ['SIGALRM', 'SIGVTALRM', 'SIGPROF'] as const) {
+        child.kill(told);
+        await until(() => err().includes(`${told} received`));
+      }
       child.kill('SIGUSR1');
       await until(() => err().includes('extra: 0'));
       expect(err()).not.toContain('Debugger');

@@ -86,7 +86,11 @@ describe('createLogger', () => {
     log.error('disk is on fire', { i: 100 });
     expect(lines.at(-2)).toContain('disk is on fire (repeated 97 more times)');
     expect(lines.at(-1)).toContain('i=100');
-    for (let i = 0; i < 5; i++) log.error('disk is on fire');
+    for (let i = 0; i < 9; i++) log.error('disk is on fire');
+    clock.advance(1000);
+    log.info('all quiet');
+    expect(lines.at(-2)).toContain('disk is on fire (repeated 7 more times)');
+    for (let i = 0; i < 6; i++) log.error('disk is on fire');
     log.close();
     expect(lines.at(-1)).toContain('(repeated 3 more times)');
   });

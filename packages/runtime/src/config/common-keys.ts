@@ -1,6 +1,38 @@
 /** Keys that every daemon has (spec 12 §3), and those that Wapiti adds. */
-import { cfg } from './keys.js';
+import { LOG_LEVELS, type LogLevel } from '../logger.js';
+import { cfg, type KeyType, keyType } from './keys.js';
 import { type ConfigDefinition, defineConfig, type ValuesOf } from './config.js';
+import { parseListen, ValueError } from './values.js';
+
+export type ModuleLevels = Readonly<Record<string, LogLevel>>;
+
+/** `module=level` pairs, separated by commas, semicolons or blanks. */
+const moduleLevels: KeyType<ModuleLevels> = keyType(
+  '',
+  (text) => {
+    const levels: Record<string, LogLevel> = {};
+    for (const part of text.split(/[,;\s]+/).filter(Boolean)) {
+      const [module, word, ...more] = part.split('=');
+      const level = LOG_LEVELS.find((one) => one === word?.toLowerCase());
+      if (module === undefined || module === '' || level === undefined || more.length > 0)
+        throw new ValueError(`'${part}' is not module=level (levels: ${LOG_LEVELS.join(', ')})`);
+      levels[module] = level;
+    }
+    return levels;
+  },
+  {
+    show: (levels) =>
+      Object.entries(levels as ModuleLevels)
+        .map((pair) => pair.join('='))
+        .join(','),
+  },
+);
+
+/** Empty, or what {@link parseListen} takes. */
+const optionalListen: KeyType<string> = keyType('', (text) => {
+  if (text.trim() !== '') parseListen(text);
+  return text.trim();
+});
 
 export const commonKeys = {
   WORKING_USER: { type: cfg.text('mfs'), reload: false, doc: 'User to run as: name or #uid.' },
@@ -30,14 +62,14 @@ export const commonKeys = {
     doc: 'Wapiti: log of a daemon in the background; empty: DATA_PATH/SYSLOG_IDENT.log. `stderr`: no file.',
   },
   LOG_LEVEL: {
-    type: cfg.choice('info', ['error', 'warn', 'notice', 'info', 'debug']),
+    type: cfg.choice('info', LOG_LEVELS),
     reload: true,
     doc: 'Wapiti: lowest level logged: error, warn, notice, info, debug.',
   },
-  LOG_LEVELS: { type: cfg.text(''), reload: true, doc: 'Wapiti: levels of single modules: module=level,…' },
+  LOG_LEVELS: { type: moduleLevels, reload: true, doc: 'Wapiti: levels of single modules: module=level,…' },
   LOG_FORMAT: { type: cfg.choice('line', ['line', 'json']), reload: false, doc: 'Wapiti: line or json.' },
   METRICS_LISTEN: {
-    type: cfg.text(''),
+    type: optionalListen,
     reload: false,
     doc: 'Wapiti: HOST:PORT on which Prometheus metrics are served under /metrics; empty: not at all.',
   },

@@ -176,7 +176,7 @@ export function parseConfigText(path: string, bytes: Buffer): RawConfig {
 function evaluate<Config>(definition: ConfigDefinition<Config>, raw: RawConfig, path: string): LoadedConfig<Config> {
   const at = ({ line, key, text }: Finding): string =>
     [line > 0 ? `${path}:${line}` : path, key, text].filter(Boolean).join(': ');
-  const problems = raw.errors.map(at);
+  const found = [...raw.errors];
   const warnings = raw.warnings.map(at);
   const values: Record<string, unknown> = {};
   const texts: Record<string, string> = {};
@@ -196,20 +196,20 @@ function evaluate<Config>(definition: ConfigDefinition<Config>, raw: RawConfig, 
       if (rest !== '')
         warnings.push(at({ line: entry?.line ?? 0, key, text: `'${rest}' behind the number is ignored` }));
     } else {
-      for (const issue of parsed.error.issues) problems.push(at({ line: entry?.line ?? 0, key, text: issue.message }));
+      for (const issue of parsed.error.issues) found.push({ line: entry?.line ?? 0, key, text: issue.message });
     }
   }
   const source: ConfigSource = { path, raw: texts };
   let config: Config | undefined;
-  if (problems.length === 0) {
+  if (found.length === 0) {
     try {
       config = definition.build(values, source);
     } catch (error) {
       if (!(error instanceof KeyError)) throw error;
-      problems.push(at({ line: raw.entries.get(error.key)?.line ?? 0, key: error.key, text: error.message }));
+      found.push({ line: raw.entries.get(error.key)?.line ?? 0, key: error.key, text: error.message });
     }
   }
-  if (problems.length > 0) throw new ConfigError(path, problems);
+  if (found.length > 0) throw new ConfigError(path, found.sort((a, b) => a.line - b.line).map(at));
   return { config: config as Config, warnings, effective: effectiveKeys(definition, values, raw), source };
 }
 

@@ -1,5 +1,7 @@
 /** Reading configuration files: the MooseFS `.cfg` syntax (spec 12 §1) and YAML, both into the same keys and texts. */
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Pair } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Pair } from 'yaml';
+
+import { ValueError } from './values.js';
 
 /** One key of a file. `value` is text as written, or what only YAML has: a boolean, null or a list. */
 export interface RawEntry {
@@ -107,7 +109,11 @@ export function parseYaml(text: string): RawConfig {
     const before = entries.get(name);
     if (before !== undefined)
       errors.push({ line, key: name, text: `defined a second time (first in line ${before.line})` });
-    entries.set(name, { value: plainValue(value), line });
+    try {
+      entries.set(name, { value: plainValue(value, document), line });
+    } catch (error) {
+      errors.push({ line, key: name, text: (error as Error).message });
+    }
   };
   const { contents } = document;
   if (isMap(contents)) contents.items.forEach((one) => add('', one));
@@ -116,9 +122,15 @@ export function parseYaml(text: string): RawConfig {
   return { entries, errors, warnings };
 }
 
-function plainValue(node: Node | null): unknown {
+function plainValue(node: Node | null, document: Document): unknown {
+  if (isAlias(node)) {
+    // Single values only: lists and maps could be made to hold themselves, or to grow without bounds.
+    const target = node.resolve(document);
+    if (!isScalar(target)) throw new ValueError(`*${node.source} does not stand for a single value`);
+    return plainValue(target, document);
+  }
   if (isScalar(node)) return typeof node.value === 'number' ? (node.source ?? String(node.value)) : node.value;
-  if (isSeq(node)) return node.items.map((item) => plainValue(item as Node | null));
+  if (isSeq(node)) return node.items.map((item) => plainValue(item as Node | null, document));
   return node === null ? null : (node as { toJSON(): unknown }).toJSON();
 }
 

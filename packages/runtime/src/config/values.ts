@@ -147,3 +147,12 @@ export function parseHost(text: string, allowAny: boolean): string {
     throw new ValueError(`'${text}' is not a host name`);
   return trimmed;
 }
+
+/** `HOST:PORT` to listen on, `*` for any host; a port alone is one of loopback. */
+export function parseListen(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':');
+  return {
+    host: at < 0 ? '127.0.0.1' : parseHost(text.slice(0, at), true),
+    port: parsePort(text.slice(at + 1)),
+  };
+}

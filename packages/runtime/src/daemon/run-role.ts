@@ -11,7 +11,7 @@ import { systemRandom } from '../seeded-random.js';
 import { systemClock } from '../system-clock.js';
 import { tcpNetwork } from '../tcp-network.js';
 import type { Starter } from './background.js';
-import { type DaemonLog, logLevels } from './daemon-log.js';
+import type { DaemonLog } from './daemon-log.js';
 import type { DaemonSpec, Loaded } from './run-daemon.js';
 
 export interface DaemonRun<Config> {
@@ -24,7 +24,7 @@ export interface DaemonRun<Config> {
 }
 
 const IGNORED: readonly NodeJS.Signals[] = ['SIGPIPE', 'SIGQUIT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGUSR2'];
-const LOGGED: readonly NodeJS.Signals[] = ['SIGALRM', 'SIGVTALRM'];
+const LOGGED: readonly NodeJS.Signals[] = ['SIGALRM', 'SIGVTALRM', 'SIGPROF'];
 
 /** Runs the role until it ends; then ends the process. */
 export async function runRole<Config>(run: DaemonRun<Config>): Promise<never> {
@@ -145,9 +145,7 @@ class Daemon<Config> {
     try {
       const loaded = this.daemon.load();
       for (const warning of loaded.warnings) root.warn(warning);
-      const { level, levels, problems } = logLevels(loaded.config.common);
-      for (const problem of problems) root.warn(problem);
-      root.setLevels(level, levels);
+      root.setLevels(loaded.config.common.LOG_LEVEL, loaded.config.common.LOG_LEVELS);
       root.reopen();
       this.warnOfFixed(loaded.effective);
       await role.reload(loaded.config.role);
