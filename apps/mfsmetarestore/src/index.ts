@@ -9,11 +9,13 @@
  *
  * @packageDocumentation
  */
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import type { RestoreOptions } from '@wapiti-fs/metadata';
 import { VERSION_STRING } from '@wapiti-fs/protocol';
+
+import { say } from './say.js';
+import type { Task } from './restore.js';
 
 const USAGE = `usage: mfsmetarestore -a [-i] [-x] [-d data_path]
        mfsmetarestore -m metadata_file -o output_file [-i] [-x] changelog_file...
@@ -27,24 +29,10 @@ const USAGE = `usage: mfsmetarestore -a [-i] [-x] [-d data_path]
   -v  print version
 `;
 
-const PROGRESS_MS = 1000;
-const ROUTINE = /^(using|skipping) /;
-
-interface Task {
-  readonly folder: string;
-  readonly output: string;
-  readonly ignoreErrors: boolean;
-  readonly verbose: boolean;
-  /** Undefined: all that the folder holds. */
-  readonly given: { readonly image: string; readonly changelogs: readonly string[] } | undefined;
-}
-
 function usage(problem: string): number {
   process.stderr.write(`${problem}\n${USAGE}`);
   return 1;
 }
-
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function parse(argv: readonly string[]): Task | number {
   let parsed;
@@ -89,60 +77,12 @@ export async function runRestore(argv: readonly string[]): Promise<number> {
   const task = parse(argv);
   if (typeof task === 'number') return task;
   try {
-    await restore(task);
+    // Loaded only here: a wrong command line is answered without loading the metadata code.
+    const { restore } = await import('./restore.js');
+    restore(task);
     return 0;
   } catch (error) {
     say(`${error instanceof Error ? error.message : String(error)}\nmetadata restore failed !!!`);
     return 1;
   }
-}
-
-async function restore({ folder, output, ignoreErrors, verbose, given }: Task): Promise<void> {
-  // Loaded only here: a wrong command line is answered without loading the metadata code.
-  const { restoreMetadata, writeImage } = await import('@wapiti-fs/metadata');
-  const { emergencyImages, FolderFiles, imageAt, replaceFile, runningMaster } = await import('./files.js');
-  const pid = runningMaster(dirname(output));
-  if (pid !== undefined) throw new Error(`a master (pid:${pid}) runs in ${dirname(output)}: stop it first`);
-
-  const files = new FolderFiles(folder);
-  const now = Math.floor(Date.now() / 1000);
-  const options: RestoreOptions = { now, ignoreErrors, progress: progressPrinter(verbose) };
-  const { store, report } = restoreMetadata(
-    files,
-    (line) => {
-      if (verbose || !ROUTINE.test(line)) say(line);
-    },
-    given === undefined ? { ...options, otherImages: emergencyImages() } : { ...options, ...given },
-  );
-  const there = imageAt(output);
-  if (there !== undefined && !ignoreErrors) {
-    if (there.version > report.version)
-      throw new Error(`${output} is of version ${there.version}, newer than the restored ${report.version}: kept`);
-    if (there.metaid !== 0n && report.metaid !== 0n && there.metaid !== report.metaid)
-      throw new Error(`${output} is of another file system (id ${there.metaid.toString(16).toUpperCase()}): kept`);
-  }
-  if (given === undefined) {
-    const torn = files.cutTornLine('changelog.0.mfs');
-    if (torn > 0) say(`changelog.0.mfs: incomplete last line of ${torn} bytes cut off`);
-  }
-  replaceFile(output, writeImage(store, now));
-  process.stdout.write(
-    `${report.applied} changes applied to ${report.image} (version ${report.imageVersion}), ` +
-      `metadata version ${report.version} stored\n`,
-  );
-}
-
-/** Lines of progress once a second, when it takes longer than that. */
-function progressPrinter(verbose: boolean): NonNullable<RestoreOptions['progress']> {
-  const startedMs = performance.now();
-  let nextMs = startedMs + (verbose ? 0 : PROGRESS_MS);
-  return (first, current, last) => {
-    const nowMs = performance.now();
-    if (nowMs < nextMs) return;
-    nextMs = nowMs + PROGRESS_MS;
-    const done = (current - first + 1) / Math.max(1, last - first + 1);
-    const etaS = Math.ceil(((nowMs - startedMs) * (1 - done)) / done / 1000);
-    const percent = Math.floor(done * 100);
-    say(`progress: current change: ${current} (first:${first} - last:${last} - ${percent}% - ETA:${etaS}s)`);
-  };
 }

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { atomicWriteText } from './atomic-file.js';
+import { atomicReplaceSync, FolderFiles } from '@wapiti-fs/runtime';
+
 import { MASTER_FILE, METALOGGER_FILE } from './source.js';
 
 export type HostRole = 'master' | 'backup';
@@ -80,9 +71,10 @@ export class HostState {
   }
 
   private newestChange(files: readonly string[]): bigint | undefined {
+    const folder = new FolderFiles(this.dataDir);
     let newest: bigint | undefined;
     for (const file of files.filter((name) => name.startsWith('changelog'))) {
-      const version = lastVersion(join(this.dataDir, file));
+      const version = lastVersion(folder, file);
       if (version !== undefined && (newest === undefined || version > newest)) newest = version;
     }
     return newest;
@@ -107,24 +99,17 @@ export class HostState {
 
   private save(state: State, nowMs: number): void {
     mkdirSync(this.stateDir, { recursive: true });
-    atomicWriteText(this.file, `${JSON.stringify({ ...state, since: new Date(nowMs).toISOString() })}\n`);
+    const text = `${JSON.stringify({ ...state, since: new Date(nowMs).toISOString() })}\n`;
+    atomicReplaceSync(this.file, [Buffer.from(text)], 0o644);
   }
 }
 
 /** Number of the last line of a changelog; undefined if there is none. */
-function lastVersion(path: string): bigint | undefined {
-  const fd = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(fd);
-    const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
-    readSync(fd, tail, 0, tail.length, size - tail.length);
-    const lines = tail.toString('latin1').split('\n');
-    for (const line of lines.reverse()) {
-      const match = /^(\d+): /.exec(line);
-      if (match !== null) return BigInt(match[1] as string);
-    }
-    return undefined;
-  } finally {
-    closeSync(fd);
+function lastVersion(folder: FolderFiles, name: string): bigint | undefined {
+  const lines = folder.readEnds(name, 0, TAIL_BYTES).tail.toString('latin1').split('\n');
+  for (const line of lines.reverse()) {
+    const match = /^(\d+): /.exec(line);
+    if (match !== null) return BigInt(match[1] as string);
   }
+  return undefined;
 }

@@ -1,7 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type Clock, errorCode, lockOwner, sleepOn } from '@wapiti-fs/runtime';
+import { type Clock, errorCode, lockFileOwner, sleepOn } from '@wapiti-fs/runtime';
 
 const POLL_MS = 10;
 
@@ -17,7 +16,7 @@ export class LocalDaemon {
 
   /** Pid of the running daemon. */
   owner(): number | undefined {
-    return this.ownerOf(`.${this.name}.lock`);
+    return lockFileOwner(join(this.folder, `.${this.name}.lock`));
   }
 
   /** Asks the daemon to end, or kills it, and waits until it is gone. Rejects after `timeoutMs`. */
@@ -27,7 +26,7 @@ export class LocalDaemon {
     let signalled: number | undefined;
     for (;;) {
       const owner = this.owner();
-      if (owner === undefined && this.helpers.every((file) => this.ownerOf(file) === undefined)) return;
+      if (owner === undefined && this.helpers.every((file) => lockFileOwner(join(this.folder, file)) === undefined)) return;
       if (owner !== undefined && owner !== signalled) {
         if (owner <= 0) throw new Error(`${this.name} runs in another pid namespace and cannot be ended`);
         send(owner, signal);
@@ -36,22 +35,6 @@ export class LocalDaemon {
       if (this.clock.monotonicMs() >= deadline)
         throw new Error(`${this.name} (pid ${owner ?? signalled ?? 'unknown'}) has not ended within ${timeoutMs} ms`);
       await sleep(POLL_MS);
-    }
-  }
-
-  private ownerOf(file: string): number | undefined {
-    const path = join(this.folder, file);
-    let fd: number;
-    try {
-      fd = openSync(path, 'r');
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      return lockOwner(fd, path);
-    } finally {
-      closeSync(fd);
     }
   }
 }

@@ -1,6 +1,8 @@
+import { fsyncSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { type Disk, DiskError, type DiskFile } from './disk.js';
+import { syncFolder, withFd } from './folder-files.js';
 
 /** What is written next to a file before it takes its place. */
 export const TEMPORARY_SUFFIX = '.tmp';
@@ -40,6 +42,32 @@ export async function atomicReplace(
     throw error;
   }
   await disk.syncDirectory(dirname(path));
+}
+
+/** As {@link atomicWriteFile}, at once: for tools, and for what a daemon does before it serves. Errors of the system pass through. */
+export function atomicReplaceSync(path: string, pieces: Iterable<Buffer>, mode = 0o640): void {
+  const temporary = path + TEMPORARY_SUFFIX;
+  try {
+    writeSyncedFile(temporary, pieces, mode);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** Writes a file from its start, at once; when this returns it is on the disk. Errors of the system pass through. */
+export function writeSyncedFile(path: string, pieces: Iterable<Buffer>, mode: number): void {
+  withFd(
+    path,
+    'w',
+    (fd) => {
+      for (const piece of pieces) for (let at = 0; at < piece.length;) at += writeSync(fd, piece, at);
+      fsyncSync(fd);
+    },
+    mode,
+  );
 }
 
 /**

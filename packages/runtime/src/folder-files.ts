@@ -31,13 +31,18 @@ export class NoChangelogError extends Error {
   }
 }
 
-export function withFd<T>(path: string, flags: string, use: (fd: number) => T): T {
-  const fd = openSync(path, flags);
+export function withFd<T>(path: string, flags: string, use: (fd: number) => T, mode?: number): T {
+  const fd = openSync(path, flags, mode);
   try {
     return use(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** The entries of a folder are on the disk. */
+export function syncFolder(path: string): void {
+  withFd(path, 'r', fsyncSync);
 }
 
 /** Files of one folder by name; absolute names are files elsewhere. Errors of the system pass through. */

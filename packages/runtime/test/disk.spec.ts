@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -6,6 +6,7 @@ import fc from 'fast-check';
 
 import {
   atomicReplace,
+  atomicReplaceSync,
   atomicWriteFile,
   type Disk,
   DiskError,
@@ -134,6 +135,37 @@ describe.each(['node', 'memory'])('%s disk', (kind) => {
     ).rejects.toThrow('source failed');
     expect(await contents(disk, path)).toBe('new');
     expect(await disk.readdir(dir)).toEqual(['file']);
+  });
+});
+
+describe('atomicReplaceSync', () => {
+  let dir: string;
+
+  beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'wapiti-replace-'))));
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  it('replaces a file as a whole', () => {
+    const path = join(dir, 'file');
+    writeFileSync(path, 'a longer old one');
+    atomicReplaceSync(path, [Buffer.from('the '), Buffer.alloc(0), Buffer.from('new one')]);
+    expect(readFileSync(path, 'utf8')).toBe('the new one');
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+    expect(readdirSync(dir)).toEqual(['file']);
+  });
+
+  it('leaves the old file, and nothing beside it, when the contents cannot be made or the file cannot be replaced', () => {
+    const path = join(dir, 'file');
+    writeFileSync(path, 'old');
+    const broken = function* (): Generator<Buffer> {
+      yield Buffer.from('new');
+      throw new RangeError('source failed');
+    };
+    expect(() => atomicReplaceSync(path, broken())).toThrow('source failed');
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    mkdirSync(join(dir, 'folder'));
+    expect(() => atomicReplaceSync(join(dir, 'folder'), [Buffer.from('new')])).toThrow(/EISDIR/);
+    expect(() => atomicReplaceSync(join(dir, 'nothing', 'file'), [])).toThrow(/ENOENT/);
+    expect(readdirSync(dir).sort()).toEqual(['file', 'folder']);
   });
 });
 

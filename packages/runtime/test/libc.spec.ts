@@ -11,6 +11,7 @@ import {
   interfaceIndex,
   LibcError,
   LockedError,
+  lockFileOwner,
   lockOwner,
   lockWholeFile,
   PacketSocket,
@@ -57,6 +58,8 @@ sys.stdin.read()`;
     await new Promise((resolve) => holder.stdout.once('data', resolve));
     const fd = openSync(path, 'w');
     expect(lockOwner(fd, path)).toBe(holder.pid);
+    expect(lockFileOwner(path)).toBe(holder.pid);
+    expect(lockFileOwner(join(dir, 'nothing'))).toBeUndefined();
     let caught: unknown;
     try {
       lockWholeFile(fd, path);
@@ -68,6 +71,7 @@ sys.stdin.read()`;
     const ended = new Promise((resolve) => holder.once('exit', resolve));
     holder.stdin.end();
     await ended;
+    expect(lockFileOwner(path)).toBeUndefined();
     lockWholeFile(fd, path);
     closeSync(fd);
   });

@@ -1,5 +1,5 @@
 /** The files of the data folder as a source of metadata: plain start and automatic restore (spec 06 §8, §9). */
-import { fsyncSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { renameSync, statSync, unlinkSync } from 'node:fs';
 
 import {
   END_MARKER,
@@ -19,7 +19,7 @@ import {
   FolderFiles,
   type Logger,
   type Random,
-  withFd,
+  syncFolder,
 } from '@wapiti-fs/runtime';
 
 export const IMAGE = 'metadata.mfs';
@@ -48,7 +48,7 @@ export class DataFolder extends FolderFiles {
 
   /** The entries of the folder are on the disk. */
   sync(): void {
-    withFd(this.path, 'r', fsyncSync);
+    syncFolder(this.path);
   }
 }
 

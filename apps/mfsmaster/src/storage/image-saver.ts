@@ -1,11 +1,13 @@
 /** Storing the image: beside the old one, synced, then renamed over it (spec 06 §7). */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 import { type MetadataStore, takeSnapshot, writeImage } from '@wapiti-fs/metadata';
-import type { Clock, Logger } from '@wapiti-fs/runtime';
+import { type Clock, type Logger, writeSyncedFile } from '@wapiti-fs/runtime';
 
 import { type DataFolder, IMAGE, IMAGE_BACK, IMAGE_TEMPORARY } from './data-folder.js';
+
+/** FILE_UMASK takes its bits away. */
+const IMAGE_MODE = 0o666;
 
 /** The last attempt, as administrators are told (spec 11 §3.12). */
 export interface SaveResult {
@@ -54,7 +56,7 @@ export class ImageSaver {
     const startedMs = this.clock.monotonicMs();
     const nowS = this.nowS();
     try {
-      this.write(nowS);
+      writeSyncedFile(this.folder.file(IMAGE_TEMPORARY), writeImage(this.store, nowS), IMAGE_MODE);
       this.install();
     } catch (error) {
       return this.failed(error);
@@ -77,7 +79,7 @@ export class ImageSaver {
     const nowS = this.nowS();
     const snapshot = takeSnapshot(this.store);
     try {
-      const file = await open(this.folder.file(IMAGE_TEMPORARY), 'w', 0o666);
+      const file = await open(this.folder.file(IMAGE_TEMPORARY), 'w', IMAGE_MODE);
       try {
         // other work gets its turn at every write
         for (const piece of snapshot.write(nowS)) await file.write(piece);
@@ -92,17 +94,6 @@ export class ImageSaver {
       snapshot.release();
     }
     return this.stored(nowS, startedMs, snapshot.version, 0);
-  }
-
-  private write(nowS: number): void {
-    const fd = openSync(this.folder.file(IMAGE_TEMPORARY), 'w', 0o666);
-    try {
-      for (const piece of writeImage(this.store, nowS))
-        for (let done = 0; done < piece.length;) done += writeSync(fd, piece, done);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
   }
 
   /** metadata.mfs.back becomes .back.1 and so on; the new image takes its place. */

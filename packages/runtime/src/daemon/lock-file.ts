@@ -1,11 +1,11 @@
 /** The lock file of a daemon (spec 11 §12.1): shared with the C daemons, so that only one of either kind works on a DATA_PATH. */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Clock } from '../clock.js';
 import { sleepOn } from '../clock.js';
 import { errorCode } from '../errors.js';
-import { lockOwner, lockWholeFile } from '../libc/locks.js';
+import { lockFileOwner, lockOwner, lockWholeFile } from '../libc/locks.js';
 
 const POLL_MS = 100;
 const DOT_EVERY_MS = 10_000;
@@ -32,19 +32,7 @@ export class LockFile {
 
   /** Pid of the daemon that holds the lock; undefined when there is none. */
   owner(): number | undefined {
-    let fd: number;
-    try {
-      fd = this.fd ?? openSync(this.path, 'r');
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      return lockOwner(fd, this.path);
-    } finally {
-      // Closing is safe here: this process does not hold the lock as long as it asks for the owner.
-      if (fd !== this.fd) closeSync(fd);
-    }
+    return this.fd === undefined ? lockFileOwner(this.path) : lockOwner(this.fd, this.path);
   }
 
   /**

@@ -2,6 +2,8 @@
  * POSIX record locks, which the C daemons use on their lock files. Such a lock belongs to the process and ends when the process
  * closes *any* descriptor of the file: never open a locked file a second time.
  */
+import { errorCode } from '../errors.js';
+import { withFd } from '../folder-files.js';
 import { check, libc, LibcError } from './libc.js';
 
 const F_GETLK = 5;
@@ -50,6 +52,19 @@ export function lockOwner(fd: number, path: string): number | undefined {
   const flock = wholeFile(F_WRLCK);
   check(libc().fcntlLock(fd, F_GETLK, flock), 'fcntl', path);
   return flock.readInt16LE(0) === F_UNLCK ? undefined : flock.readInt32LE(24);
+}
+
+/**
+ * Pid of the process that holds the lock file of a daemon; undefined when nobody does, or when there is no such file. Not to be asked
+ * of a file that this process has locked itself: it would let go of it.
+ */
+export function lockFileOwner(path: string): number | undefined {
+  try {
+    return withFd(path, 'r', (fd) => lockOwner(fd, path));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 export function unlockWholeFile(fd: number, path: string): void {
