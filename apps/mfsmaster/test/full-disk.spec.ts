@@ -4,6 +4,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
   writeSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { writeImage } from '@wapiti-fs/metadata';
 import {
   CLTOMA_FUSE_GETATTR,
   CLTOMA_FUSE_SUSTAINED_INODES,
@@ -21,6 +23,9 @@ import {
 } from '@wapiti-fs/protocol';
 
 import { TestMaster } from './peers.js';
+
+const PAGE_BYTES = 4096;
+const OVERLAP_BYTES = 8;
 
 const root = { variant: 'full' as const, inode: 1, opened: 0, uid: 0, gid: 0 };
 
@@ -86,6 +91,32 @@ describe('full disk', () => {
       .map((line) => Number(line.split(':')[0]));
     expect(numbers).toEqual(numbers.map((_, i) => i + 1));
     expect(inodes(master)).toBe(1 + made + 1 + 1);
+  });
+
+  /** Makes files until the image is some bytes longer than whole pages, fewer than the mark at its end. */
+  async function overlap(create: (name: string) => Promise<number>): Promise<number> {
+    const size = (): number =>
+      [...writeImage(master.role.context.metadata.store, 5)].reduce((sum, piece) => sum + piece.length, 0);
+    const before = size();
+    await create('a');
+    const fixed = size() - before - 1;
+    for (let i = 0; size() % PAGE_BYTES !== OVERLAP_BYTES; i++) {
+      const missing = (PAGE_BYTES + OVERLAP_BYTES - (size() % PAGE_BYTES)) % PAGE_BYTES;
+      const fits = missing >= fixed + 10 && missing <= fixed + 255;
+      await create(`${i}`.padEnd(fits ? missing - fixed : 100, 'x'));
+    }
+    return size();
+  }
+
+  it('does not take an image for stored whose last bytes did not fit', async () => {
+    const mount = await master.mounted();
+    const pages = Math.floor((await overlap((name) => mount.create(name))) / PAGE_BYTES);
+    fill();
+    truncateSync(filler(), statSync(filler()).size - pages * PAGE_BYTES);
+    expect(await master.role.context.images.save()).toBe(false);
+    expect(readFileSync(join(folder, 'metadata.mfs.back'), 'latin1')).toBe('MFSM NEW');
+    unlinkSync(filler());
+    expect(await master.role.context.images.save()).toBe(true);
   });
 
   it('keeps the old image and the changelogs when a new image does not fit', async () => {

@@ -81,8 +81,12 @@ export class ImageSaver {
     try {
       const file = await open(this.folder.file(IMAGE_TEMPORARY), 'w', IMAGE_MODE);
       try {
-        // other work gets its turn at every write
-        for (const piece of snapshot.write(nowS)) await file.write(piece);
+        // other work gets its turn at every write, also of nothing; a disk that fills up takes a part of a piece
+        for (const piece of snapshot.write(nowS)) {
+          let done = 0;
+          do done += (await file.write(piece, done)).bytesWritten;
+          while (done < piece.length);
+        }
         await file.sync();
       } finally {
         await file.close();
