@@ -26,7 +26,8 @@ export class LocalDaemon {
     let signalled: number | undefined;
     for (;;) {
       const owner = this.owner();
-      if (owner === undefined && this.helpers.every((file) => lockFileOwner(join(this.folder, file)) === undefined)) return;
+      if (owner === undefined && this.helpers.every((file) => lockFileOwner(join(this.folder, file)) === undefined))
+        return;
       if (owner !== undefined && owner !== signalled) {
         if (owner <= 0) throw new Error(`${this.name} runs in another pid namespace and cannot be ended`);
         send(owner, signal);
