@@ -32,7 +32,7 @@ export class FileReader {
   async read(offset: number, end: number, length: number, signal?: AbortSignal): Promise<Buffer[]> {
     const nowMs = this.parts.clock.monotonicMs();
     const aheadBytes = this.ahead.note(offset, end);
-    const stepBytes = Math.min(Math.max(MIN_AHEAD_REQUEST_BYTES, aheadBytes / 2), MAX_REQUEST_BYTES);
+    const stepBytes = Math.min(Math.max(MIN_AHEAD_REQUEST_BYTES, Math.ceil(aheadBytes / 2)), MAX_REQUEST_BYTES);
     const used: ReadRequest[] = [];
     const waits: Promise<void>[] = [];
     for (let at = offset; at < end;) {

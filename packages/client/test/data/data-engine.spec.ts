@@ -288,6 +288,18 @@ describe('reading', () => {
     expect(await file.read(contents.length, 10)).toEqual([]);
   });
 
+  test('sequential in pieces of odd sizes: all requests are whole bytes', async () => {
+    const { cluster, contents } = await fileOf(pattern(6 * 1024 * KIB + 1));
+    const file = cluster.engine().open(7, contents.length);
+    const pieceBytes = 70_001;
+    const got: Buffer[] = [];
+    for (let at = 0; at < contents.length; at += pieceBytes)
+      got.push(...(await cluster.until(file.read(at, pieceBytes))));
+    expect(Buffer.concat(got).equals(contents)).toBe(true);
+    const requests = cluster.servers.flatMap((one) => one.reads);
+    expect(requests.reduce((sum, one) => sum + one.size, 0)).toBe(contents.length);
+  });
+
   test('all at once, however long', async () => {
     const { cluster, contents } = await fileOf(pattern(20 * 1024 * KIB));
     const file = cluster.engine().open(7, contents.length);
