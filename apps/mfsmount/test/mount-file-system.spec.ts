@@ -221,15 +221,6 @@ describe('the mounted file system', () => {
     expect(file.flushes).toBe(1);
   });
 
-  it('tries a truncation again while a chunk is locked', async () => {
-    const { fs, client, clock } = setUp();
-    client.truncate.mockRejectedValueOnce(refusal('EINVAL', 11));
-    const reply = fs.setattr(caller, 9, { sizeBytes: 50 });
-    await clock.advanceAsync(20);
-    expect((await reply).attributes.sizeBytes).toBe(50);
-    expect(client.truncate).toHaveBeenCalledTimes(2);
-  });
-
   it('says what the kernel may keep of the contents', async () => {
     const flags = async (options: string, oflags: number): Promise<number> => {
       const { fs, client } = setUp(options);

@@ -13,7 +13,7 @@ export interface Operation {
   interrupted: boolean;
   /** A copy that nobody sees now may have the version that the operation gives. */
   uncertain: boolean;
-  /** Only NOSPACE was answered by servers that failed. */
+  /** Every server that failed said so, and that there is no space. One that went away says nothing: trying again may help. */
   onlyNoSpace: boolean;
   /** The client is told that nothing was done, however what still runs ends. */
   failed: boolean;
@@ -106,6 +106,7 @@ export class Operations {
     if (chunk.operation === undefined || (state !== 'busy' && state !== 'valid')) return;
     chunk.operation.interrupted = true;
     chunk.operation.uncertain = true;
+    chunk.operation.onlyNoSpace = false;
     this.check(chunkId, chunk);
   }
 

@@ -178,6 +178,16 @@ describe('writing', () => {
     expect(cluster.table.version(chunkId)).toBe(2);
   });
 
+  it('servers that go away under an operation have not said that there is no space', () => {
+    const { cluster, chunkId } = written();
+    const done = jest.fn();
+    const servers = locations(cluster, chunkId);
+    cluster.table.row(chunkId).version = 2;
+    cluster.manager.truncate(chunkId, 1, 100, done);
+    for (const id of servers) lose(cluster, id);
+    expect(done.mock.calls).toEqual([[MFS_ERROR_NOTDONE]]);
+  });
+
   it('a copy that has answered and vanishes before the operation ends does not come back as good', () => {
     const cluster = new SimulatedCluster(2);
     const chunkId = cluster.table.newChunk(2);

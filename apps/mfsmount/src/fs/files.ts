@@ -19,7 +19,6 @@ import {
 
 import type { MountContext } from './context.js';
 import { EACCES, EBADF, EFBIG, EPERM } from './errors.js';
-import { truncateWhenUnlocked } from './inodes.js';
 import { checkAccess, type LookedUpFile, openFlags } from './looked-up.js';
 import type { Names } from './names.js';
 import type { OpenFile, OpenFiles } from './open-files.js';
@@ -211,7 +210,7 @@ export class Files {
     if (this.plainWrites.has(file.data) && file.data.dirty) await file.data.flush();
     this.plainWrites.delete(file.data);
     const flags = TRUNCATE_FLAG_OPENED | TRUNCATE_FLAG_UPDATE | TRUNCATE_FLAG_RESERVE;
-    return (await truncateWhenUnlocked(this.context, ROOT, file.inode, sizeBytes, flags)).prevLength;
+    return (await this.context.client.truncate(ROOT, file.inode, sizeBytes, flags)).prevLength;
   }
 
   /** close(2): its result tells whether the data have arrived. */
@@ -236,7 +235,7 @@ export class Files {
   /** The length is made known, the data follow (mfsfsyncmintime). */
   private async tellLength(file: OpenFile): Promise<void> {
     const flags = TRUNCATE_FLAG_OPENED | TRUNCATE_FLAG_UPDATE;
-    await truncateWhenUnlocked(this.context, ROOT, file.inode, file.data.length, flags);
+    await this.context.client.truncate(ROOT, file.inode, file.data.length, flags);
   }
 
   async fsync(handle: number): Promise<void> {

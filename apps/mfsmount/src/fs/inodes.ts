@@ -1,22 +1,14 @@
 /** Attributes, permissions and space (spec 13 §4.4, §4.10). */
 import { type AttributeChanges, type AttributesReply, type Caller, FuseError, type StatFs } from '@wapiti-fs/fuse';
-import {
-  type AttributeRecord,
-  MFS_ERROR_LOCKED,
-  MFS_MAX_FILE_SIZE,
-  MFS_NAME_MAX,
-  TRUNCATE_FLAG_OPENED,
-} from '@wapiti-fs/protocol';
+import { type AttributeRecord, MFS_MAX_FILE_SIZE, MFS_NAME_MAX, TRUNCATE_FLAG_OPENED } from '@wapiti-fs/protocol';
 
 import type { MountContext } from './context.js';
-import { EACCES, EFBIG, EIO, statusOf } from './errors.js';
+import { EACCES, EFBIG, EIO } from './errors.js';
 import type { Identity } from './groups.js';
 import type { OpenFiles } from './open-files.js';
 
 const BLOCK_SIZE_BYTES = 65536;
 const FILES_BASE = 1_000_000_000 + 3 * 1_000_000 + 1 * 10_000 + 17 * 100 + 1;
-/** While the master works on a chunk of the file (snapshot, duplication) its length cannot be changed. */
-const LOCKED_RETRY_MS = 10;
 
 export class Inodes {
   constructor(
@@ -69,7 +61,7 @@ export class Inodes {
     const flags = handle === undefined ? 0 : TRUNCATE_FLAG_OPENED;
     let record = undefined as AttributeRecord | undefined;
     const perform = async (): Promise<number> => {
-      record = (await truncateWhenUnlocked(this.context, who, inode, sizeBytes, flags)).attributes;
+      record = (await this.context.client.truncate(who, inode, sizeBytes, flags)).attributes;
       return record.length;
     };
     const data = this.context.data.find(inode);
@@ -97,23 +89,5 @@ export class Inodes {
       freeFiles: FILES_BASE,
       nameMax: MFS_NAME_MAX,
     };
-  }
-}
-
-/** TRUNCATE, tried again for as long as the master says that a chunk is locked (spec 13 §4.4). */
-export async function truncateWhenUnlocked(
-  context: MountContext,
-  who: Identity,
-  inode: number,
-  lengthBytes: number,
-  flags: number,
-): Promise<{ readonly prevLength: number; readonly attributes: AttributeRecord }> {
-  for (;;) {
-    try {
-      return await context.client.truncate(who, inode, lengthBytes, flags);
-    } catch (error) {
-      if (statusOf(error) !== MFS_ERROR_LOCKED) throw error;
-      await new Promise<void>((resolve) => context.clock.after(LOCKED_RETRY_MS, resolve));
-    }
   }
 }

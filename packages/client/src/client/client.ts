@@ -19,7 +19,6 @@ import {
   CLTOMA_FUSE_SETATTR,
   CLTOMA_FUSE_STATFS,
   CLTOMA_FUSE_SYMLINK,
-  CLTOMA_FUSE_TRUNCATE,
   CLTOMA_FUSE_UNLINK,
   CLTOMA_FUSE_WRITE_CHUNK,
   CLTOMA_FUSE_WRITE_CHUNK_END,
@@ -38,7 +37,6 @@ import {
   MATOCL_FUSE_SETATTR,
   MATOCL_FUSE_STATFS,
   MATOCL_FUSE_SYMLINK,
-  MATOCL_FUSE_TRUNCATE,
   MATOCL_FUSE_UNLINK,
   MATOCL_FUSE_WRITE_CHUNK,
   MATOCL_FUSE_WRITE_CHUNK_END,
@@ -61,6 +59,7 @@ import { Asker, at, dataOf, identity } from './caller.js';
 import { Directories } from './directories.js';
 import { Locks } from './locks.js';
 import { Resent } from './resent.js';
+import { truncate, type Truncated } from './truncate.js';
 import type { AttributeChange, Caller, Entry, LookupResult, OpenResult, SpaceInfo } from './types.js';
 import { Xattrs } from './xattrs.js';
 
@@ -232,21 +231,11 @@ export class MfsClient implements ChunkMaster {
   }
 
   /**
-   * Sets the length, or what else TRUNCATE_FLAG_* say (spec 02 §6.6). With RESERVE, `length` is the number of bytes to append and
+   * Sets the length, or what else TRUNCATE_FLAG_* say (spec 02 §6.6); waits for chunkservers that are away. With RESERVE, `length` is the number of bytes to append and
    * `prevLength` of the answer where they go; sent again after a failover, it may leave a hole of that size (spec 13 §2.12).
    */
-  truncate(
-    caller: Caller,
-    inode: number,
-    length: number,
-    flags = 0,
-  ): Promise<{ readonly prevLength: number; readonly attributes: Entry['attributes'] }> {
-    return this.asker.ask(
-      CLTOMA_FUSE_TRUNCATE,
-      MATOCL_FUSE_TRUNCATE,
-      { inode, flags, ...identity(caller), length },
-      at('truncate', caller, inode),
-    );
+  truncate(caller: Caller, inode: number, length: number, flags = 0): Promise<Truncated> {
+    return truncate(this.asker, caller, inode, length, flags);
   }
 
   /** `mask`: MODE_MASK_* bits. */

@@ -195,6 +195,21 @@ export class MasterSession {
     }
   }
 
+  /** Resolves after the time, or rejects with the signal's reason. */
+  pause(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const end = (): void => {
+        timer.cancel();
+        signal?.removeEventListener('abort', end);
+        if (signal?.aborted) reject(signal.reason as Error);
+        else resolve();
+      };
+      const timer = this.services.clock.after(delayMs, end);
+      signal?.addEventListener('abort', end, { once: true });
+    });
+  }
+
   /** The master's wall clock in seconds, as far as known. */
   masterNowS(): number {
     const { clock } = this.services;
