@@ -76,8 +76,9 @@ describe('configuration of the agent', () => {
 probe: { fall: 0 }
 `),
     ).toEqual([
-      expect.stringMatching(/^2: VRRP_VERSION: /),
+      // no line of the file: told first
       expect.stringMatching(/VRRP_INTERFACE: the name of an interface must be given/),
+      expect.stringMatching(/^2: VRRP_VERSION: /),
       expect.stringMatching(/^3: VRRP_VIRTUAL_ROUTER_ID: '256' is outside/),
       expect.stringMatching(/^4: VRRP_PRIORITY: '0' is outside/),
       expect.stringMatching(/^5: VRRP_VIRTUAL_ADDRESSES: '10.1.1.300' is not an address/),
