@@ -19,6 +19,7 @@ import {
   MATOCS_SET_VERSION,
   MATOCS_TRUNCATE,
   type Message,
+  formatIpv4,
 } from '@wapiti-fs/protocol';
 
 import { statusOf } from './data-connection.js';
@@ -27,7 +28,6 @@ import { answerBlocks, answerChecksum, answerChecksumTable } from './queries.js'
 import { type ReplicationSource, replicate } from './replicate.js';
 import type { ChainConnections } from './chain-connections.js';
 import type { Clock, Logger } from '@wapiti-fs/runtime';
-import { ipToText } from './server-context.js';
 
 export interface CommandContext {
   readonly store: ChunkStore;
@@ -86,7 +86,7 @@ function sourceOf(request: ReturnType<typeof MATOCS_REPLICATE.decode>): Replicat
   return {
     chunkId: request.chunkId,
     version: request.version,
-    host: ipToText(request.sourceIp),
+    host: formatIpv4(request.sourceIp),
     port: request.sourcePort,
   };
 }

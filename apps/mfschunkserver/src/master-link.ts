@@ -21,6 +21,8 @@ import {
   type Frame,
   MATOCS_MASTER_ACK,
   VERSION,
+  formatIpv4,
+  parseIpv4,
 } from '@wapiti-fs/protocol';
 import { type FramedConnection, masterTarget, ReconnectingLink, type Services, type Timer } from '@wapiti-fs/runtime';
 
@@ -29,7 +31,6 @@ import type { ChunkserverConfig } from './config.js';
 import { parseLabels } from './config.js';
 import { listChunks, type NewChunk, type Reports } from './reports.js';
 import type { ServerId } from './server-id.js';
-import { ipToNumber, ipToText } from './server-context.js';
 
 const MAX_PACKET_BYTES = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
@@ -108,7 +109,7 @@ export class MasterLink {
   get master(): { ip: number; port: number } {
     const { connection } = this.link;
     if (!this.registered || connection === undefined) return { ip: 0, port: 0 };
-    return { ip: ipToNumber(connection.remoteAddress), port: connection.remotePort };
+    return { ip: parseIpv4(connection.remoteAddress) ?? 0, port: connection.remotePort };
   }
 
   private get host(): string {
@@ -232,7 +233,7 @@ export class MasterLink {
     const fields = {
       rver: 60 as const,
       version: VERSION,
-      ip: this.config.listenHost === '*' ? 0 : ipToNumber(this.config.listenHost),
+      ip: this.config.listenHost === '*' ? 0 : (parseIpv4(this.config.listenHost) ?? 0),
       port: listenPort,
       timeoutS: this.config.masterTimeoutS,
       csid: serverId.csid,
@@ -259,7 +260,7 @@ export class MasterLink {
       case 'next':
         return this.sendNextPart();
       case 'redirect':
-        this.address = ack.leaderIp === 0 ? undefined : ipToText(ack.leaderIp);
+        this.address = ack.leaderIp === 0 ? undefined : formatIpv4(ack.leaderIp);
         this.link.connection?.destroy();
         return;
       case 'wait':

@@ -23,17 +23,3 @@ export interface ServerInfo {
   /** Value of a key as written in the configuration file. */
   readonly configValue: (name: string) => string;
 }
-
-/** IPv4 address as u32. */
-export function ipToNumber(address: string): number {
-  const parts = address
-    .replace(/^::ffff:/, '')
-    .split('.')
-    .map(Number);
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return 0;
-  return parts.reduce((sum, part) => sum * 256 + part, 0);
-}
-
-export function ipToText(ip: number): string {
-  return [ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255].join('.');
-}

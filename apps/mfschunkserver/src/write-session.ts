@@ -14,12 +14,12 @@ import {
   MFS_ERROR_CANTCONNECT,
   MFS_ERROR_DISCONNECTED,
   MFS_ERROR_WRONGCHUNKID,
+  formatIpv4,
 } from '@wapiti-fs/protocol';
 
 import type { ChainConnection } from './chain-connections.js';
 import { type DataConnection, type Session, statusOf } from './data-connection.js';
 import { frameHead, parseWriteData, WRITE_DATA_TYPE, type WriteData, writeStatuses } from './data-frames.js';
-import { ipToText } from './server-context.js';
 
 /** Received and not yet written: above it the peer is told to wait, below half of it to go on. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
@@ -83,7 +83,7 @@ export class WriteSession implements Session {
     const [first, ...others] = chain;
     if (first !== undefined) {
       try {
-        const next = await connections.get(ipToText(first.ip), first.port, this.abort.signal);
+        const next = await connections.get(formatIpv4(first.ip), first.port, this.abort.signal);
         if (this.ended) return connections.keep(next);
         this.next = next;
         next.use({
@@ -96,7 +96,7 @@ export class WriteSession implements Session {
         );
       } catch (error) {
         this.owner.context.services.log.info(
-          `chain to ${ipToText(first.ip)}:${first.port}: ${(error as Error).message}`,
+          `chain to ${formatIpv4(first.ip)}:${first.port}: ${(error as Error).message}`,
         );
         return this.refuse(MFS_ERROR_CANTCONNECT);
       }

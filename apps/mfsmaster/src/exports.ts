@@ -12,6 +12,7 @@ import {
   SESFLAG_IGNOREGID,
   SESFLAG_MAPALL,
   SESFLAG_READONLY,
+  parseIpv4,
 } from '@wapiti-fs/protocol';
 
 /** mfsexports.cfg (spec 12 §8). */
@@ -119,10 +120,9 @@ export function parseExports(text: string, users: UserLookup): ParsedExports {
 }
 
 function parseAddress(text: string): number {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255))
-    throw new LineError(`incorrect ip/network definition: ${text}`);
-  return parts.reduce((value, part) => value * 256 + Number(part), 0);
+  const ip = parseIpv4(text);
+  if (ip === undefined) throw new LineError(`incorrect ip/network definition: ${text}`);
+  return ip;
 }
 
 function parseNetwork(text: string): { fromIp: number; toIp: number } {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-import { formatIpv4 } from './checksum.js';
+import { formatIpv4 } from '@wapiti-fs/protocol';
+
 import type { InterfaceAddress } from './virtual-ip.js';
 
 /**

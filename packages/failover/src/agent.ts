@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 
+import { formatIpv4, parseIpv4 } from '@wapiti-fs/protocol';
 import type { RunningRole, Services, Timer } from '@wapiti-fs/runtime';
 
 import { AddressHolder } from './address-holder.js';
 import { type AgentStatus, statusText } from './agent-status.js';
-import { formatIpv4, parseIpv4 } from './checksum.js';
 import type { AgentConfig } from './config.js';
 import { controlSocketPath, listenControl } from './control-socket.js';
 import { realHost } from './host-actions.js';

@@ -1,8 +1,7 @@
 /** Configuration of the failover agent (spec 14): keys as every daemon of ours has them, usually written as YAML. */
+import { parseIpv4 } from '@wapiti-fs/protocol';
 import { cfg, defineConfig, KeyError, type KeyType, keyType, ValueError } from '@wapiti-fs/runtime';
 import { z } from 'zod';
-
-import { parseIpv4 } from './checksum.js';
 
 type Milliseconds = (defaultMs: number, minMs: number) => KeyType<number>;
 const milliseconds: Milliseconds = (defaultMs, minMs) => cfg.integer(defaultMs, { min: minMs, outside: 'refuse' });

@@ -1,4 +1,5 @@
-import { formatIpv4, parseIpv4 } from './checksum.js';
+import { formatIpv4, parseIpv4 } from '@wapiti-fs/protocol';
+
 import { runCommand } from './command.js';
 
 const IP_TIMEOUT_MS = 5000;

@@ -1,7 +1,7 @@
+import { formatIpv4, parseIpv4 } from '@wapiti-fs/protocol';
 import { type Clock, type Logger, PacketSocket, RawSocket, type Timer } from '@wapiti-fs/runtime';
 
 import { gratuitousArp } from './arp.js';
-import { formatIpv4, parseIpv4 } from './checksum.js';
 import type { AgentConfig } from './config.js';
 import { type InterfaceAddress, readInterface } from './virtual-ip.js';
 import {

@@ -1,12 +1,8 @@
 import fc from 'fast-check';
 
-import {
-  type Advertisement,
-  encodeAdvertisement,
-  type Expectation,
-  parseIpv4,
-  receiveAdvertisement,
-} from '../src/index.js';
+import { parseIpv4 } from '@wapiti-fs/protocol';
+
+import { type Advertisement, encodeAdvertisement, type Expectation, receiveAdvertisement } from '../src/index.js';
 
 const ip = (text: string): number => parseIpv4(text) as number;
 const hex = (text: string): Buffer => Buffer.from(text.replace(/[\s|]/g, ''), 'hex');

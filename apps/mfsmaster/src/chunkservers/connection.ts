@@ -29,6 +29,7 @@ import {
   MATOCS_TRUNCATE,
   messageName,
   type MessageValue,
+  formatIpv4,
   NOP_FRAME,
   ProtocolError,
   VERSION,
@@ -37,7 +38,7 @@ import type { ServerInfo } from '@wapiti-fs/placement';
 import type { Command } from '@wapiti-fs/placement';
 import { type FramedConnection, type Logger, takeGeneric } from '@wapiti-fs/runtime';
 
-import { addressNumber, formatAddress } from '../addresses.js';
+import { addressNumber } from '../addresses.js';
 import type { ChunkserverService } from './service.js';
 
 type Registration = MessageValue<typeof CSTOMA_REGISTER>;
@@ -68,7 +69,7 @@ export class ChunkserverConnection {
   get name(): string {
     return this.server === undefined
       ? this.connection.remoteAddress
-      : `${formatAddress(this.server.ip)}:${this.server.port}`;
+      : `${formatIpv4(this.server.ip)}:${this.server.port}`;
   }
 
   close(): void {

@@ -1,9 +1,8 @@
 import type { Metadata } from '@wapiti-fs/metadata';
-import { CSTOMA_MAXPACKETSIZE } from '@wapiti-fs/protocol';
+import { CSTOMA_MAXPACKETSIZE, formatIpv4 } from '@wapiti-fs/protocol';
 import { ChunkManager, type ChunkManagerOptions, type ServerInfo, ServerTable } from '@wapiti-fs/placement';
 import type { FramedServer, Logger, Random, Services, Timer } from '@wapiti-fs/runtime';
 
-import { formatAddress } from '../addresses.js';
 import { ChunkserverConnection } from './connection.js';
 import { MetadataChunkTable } from './metadata-table.js';
 import type { Turn } from '../turn.js';
@@ -139,7 +138,7 @@ export class ChunkserverService {
     if (server.ip >>> 24 === 127 && !this.options.allowLoopback) return 'a chunkserver must not use a loopback address';
     const id = this.database.register(server.ip, server.port, server.csid, (csid) => this.byId.has(csid));
     if (id === undefined)
-      return `a chunkserver with the identity ${formatAddress(server.ip)}:${server.port} / ${server.csid} is connected`;
+      return `a chunkserver with the identity ${formatIpv4(server.ip)}:${server.port} / ${server.csid} is connected`;
     const entry = this.database.find(server.ip, server.port);
     if (entry?.maintenance === 2) this.database.setMaintenance(server.ip, server.port, false, 0);
     const info: ServerInfo = {

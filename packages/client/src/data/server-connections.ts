@@ -1,5 +1,11 @@
 /** Connections to chunkservers: opened with growing patience, kept for reuse after a clean session (spec 04 §3.4, §12.1). */
-import { ANTOAN_NOP, type ChunkLocation as ServerLocation, type Frame, NOP_FRAME } from '@wapiti-fs/protocol';
+import {
+  ANTOAN_NOP,
+  type ChunkLocation as ServerLocation,
+  formatIpv4,
+  type Frame,
+  NOP_FRAME,
+} from '@wapiti-fs/protocol';
 import { type Clock, type FramedConnection, type Network, NetworkError } from '@wapiti-fs/runtime';
 
 import { MAX_ANSWER_BYTES } from './frames.js';
@@ -74,10 +80,6 @@ export class ServerConnection {
   }
 }
 
-export function addressText(ip: number): string {
-  return `${ip >>> 24}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}`;
-}
-
 export class ServerConnections {
   private readonly servers = new Map<number, ServerState>();
   /** Connections at rest, oldest first. */
@@ -145,7 +147,7 @@ export class ServerConnections {
   }
 
   private async connect(server: ServerLocation, state: ServerState, tries: number): Promise<ServerConnection> {
-    const host = addressText(server.ip);
+    const host = formatIpv4(server.ip);
     let last: unknown;
     for (const connectTimeoutMs of CONNECT_TIMEOUTS_MS.slice(0, tries)) {
       try {

@@ -4,6 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 
+import { parseIpv4 } from '@wapiti-fs/protocol';
+
 /** A value that does not follow its grammar. */
 export class ValueError extends Error {
   readonly code = 'EINVAL';
@@ -139,8 +141,7 @@ export function parseHost(text: string, allowAny: boolean): string {
     throw new ValueError(`'${text}' is not a host name`);
   }
   if (/^[\d.]+$/.test(trimmed)) {
-    const parts = trimmed.split('.');
-    if (parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)) return trimmed;
+    if (parseIpv4(trimmed) !== undefined) return trimmed;
     throw new ValueError(`'${text}' is not an IPv4 address`);
   }
   if (!/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(trimmed) || trimmed.length > 253)

@@ -8,6 +8,8 @@
 import dgram from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 
+import { parseIpv4 } from '@wapiti-fs/protocol';
+
 import { check, libc, LibcError } from './libc.js';
 
 const AF_INET = 2;
@@ -222,8 +224,9 @@ function membership(group: string, interfaceName: string | undefined): Buffer {
 }
 
 function ipv4(text: string): Buffer {
-  const parts = text.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
-    throw new RangeError(`not an IPv4 address: ${text}`);
-  return Buffer.from(parts);
+  const ip = parseIpv4(text);
+  if (ip === undefined) throw new RangeError(`not an IPv4 address: ${text}`);
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(ip);
+  return bytes;
 }
