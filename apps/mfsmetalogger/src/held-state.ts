@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 
 import { ImageError, type ImageHeader, readImageHeader } from '@wapiti-fs/metadata';
-import type { Disk } from '@wapiti-fs/runtime';
+import { type Disk, withDiskFile } from '@wapiti-fs/runtime';
 
-import { type ChangelogExtent, extentOf, withFile } from './lines.js';
+import { type ChangelogExtent, extentOf } from './lines.js';
 
 const IMAGE_HEADER_BYTES = 24;
 const END_MARKER_BYTES = 16;
@@ -36,7 +36,7 @@ export async function readImageFile(
   disk: Disk,
   path: string,
 ): Promise<(ImageHeader & { sizeBytes: number }) | undefined> {
-  return withFile(disk, path, async (file) => {
+  return withDiskFile(disk, path, async (file) => {
     const { sizeBytes } = await file.stat();
     const head = Buffer.alloc(Math.min(IMAGE_HEADER_BYTES, sizeBytes));
     const tail = Buffer.alloc(Math.min(END_MARKER_BYTES, sizeBytes));
@@ -79,7 +79,7 @@ export async function readHeldState(disk: Disk, folder: string, warn: (text: str
   for (const name of await disk.readdir(folder)) {
     const match = CHANGELOG_NAME.exec(name);
     if (match === null) continue;
-    const extent = await withFile(disk, join(folder, name), extentOf);
+    const extent = await withDiskFile(disk, join(folder, name), extentOf);
     if (extent !== undefined) extents.push({ ...extent, streamed: match[1] === undefined });
   }
   const newest = (candidates: readonly ChangelogExtent[]): ChangelogExtent | undefined =>

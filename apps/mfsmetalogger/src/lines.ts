@@ -63,26 +63,6 @@ export async function extentOf(file: DiskFile): Promise<ChangelogExtent> {
   };
 }
 
-/** Opens a file for reading, hands it to `use` and closes it; undefined when there is no such file. */
-export async function withFile<T>(
-  disk: Disk,
-  path: string,
-  use: (file: DiskFile) => Promise<T>,
-): Promise<T | undefined> {
-  let file: DiskFile;
-  try {
-    file = await disk.open(path, 'r');
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return await use(file);
-  } finally {
-    await file.close();
-  }
-}
-
 /** Renames a file that may be missing. */
 export async function renameIfThere(disk: Disk, from: string, to: string): Promise<void> {
   try {

@@ -76,6 +76,20 @@ export function writeSyncedFile(path: string, pieces: Iterable<Buffer>, mode: nu
  * @param maxBytes a longer file is a DiskError `EFBIG`
  */
 export async function readWholeFile(disk: Disk, path: string, maxBytes = 2 ** 31 - 1): Promise<Buffer | undefined> {
+  return withDiskFile(disk, path, async (file) => {
+    const { sizeBytes } = await file.stat();
+    if (sizeBytes > maxBytes) throw new DiskError('EFBIG', 'read', path);
+    const contents = Buffer.allocUnsafe(sizeBytes);
+    return contents.subarray(0, await file.read(contents, 0));
+  });
+}
+
+/** Opens a file for reading, hands it to `use` and closes it; undefined when there is no such file. */
+export async function withDiskFile<T>(
+  disk: Disk,
+  path: string,
+  use: (file: DiskFile) => Promise<T>,
+): Promise<T | undefined> {
   let file: DiskFile;
   try {
     file = await disk.open(path, 'r');
@@ -84,10 +98,7 @@ export async function readWholeFile(disk: Disk, path: string, maxBytes = 2 ** 31
     throw error;
   }
   try {
-    const { sizeBytes } = await file.stat();
-    if (sizeBytes > maxBytes) throw new DiskError('EFBIG', 'read', path);
-    const contents = Buffer.allocUnsafe(sizeBytes);
-    return contents.subarray(0, await file.read(contents, 0));
+    return await use(file);
   } finally {
     await file.close();
   }
