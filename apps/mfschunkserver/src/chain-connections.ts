@@ -1,64 +1,33 @@
 /** Connections to other chunkservers: opened with growing patience, kept for reuse after a clean session (spec 04 §3.4, §6.1). */
-import { ANTOAN_NOP, NOP_FRAME } from '@wapiti-fs/protocol';
-import type { Frame } from '@wapiti-fs/protocol';
-import type { ConnectOptions, FramedConnection, Network } from '@wapiti-fs/runtime';
+import { CHUNKSERVER_CONNECT_TIMEOUTS_MS, CSTOCS_MAXPACKETSIZE, NOP_FRAME } from '@wapiti-fs/protocol';
+import {
+  BorrowedConnection,
+  type ConnectionHandlers,
+  type ConnectOptions,
+  type FramedConnection,
+  type Network,
+} from '@wapiti-fs/runtime';
 
-export const MAX_DATA_PACKET_BYTES = 100_000;
 const CACHE_CAPACITY = 250;
 const CACHED_NOP_MS = 500;
-const CONNECT_TIMEOUTS_MS = [200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800];
 /** Bytes waiting for a slow next server before the previous one is told to wait. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 
-export interface ChainReceiver {
-  frame(frame: Frame): void;
-  close(error?: Error): void;
-  drain?(): void;
-}
-
-/** A connection whose user changes: a write session, the cache, the next session. */
-export class ChainConnection {
-  private receiver: ChainReceiver | undefined;
-  closed = false;
-
+export class ChainConnection extends BorrowedConnection {
   constructor(
     readonly key: string,
-    readonly connection: FramedConnection,
-    private readonly closedInCache: (one: ChainConnection) => void,
+    connection: FramedConnection,
+    closedInCache: (one: ChainConnection) => void,
   ) {
-    connection.setHandlers({
-      frame: (frame) => this.frame(frame),
-      drain: () => this.receiver?.drain?.(),
-      close: (error) => {
-        this.closed = true;
-        const receiver = this.receiver;
-        this.receiver = undefined;
-        if (receiver) receiver.close(error);
-        else this.closedInCache(this);
-      },
-    });
+    super(connection, () => closedInCache(this));
   }
 
-  private frame(frame: Frame): void {
-    if (this.receiver) this.receiver.frame(frame);
-    else if (frame.type !== ANTOAN_NOP.type) this.connection.destroy();
+  use(user: ConnectionHandlers): void {
+    this.lend(user, {});
   }
 
-  use(receiver: ChainReceiver): void {
-    this.receiver = receiver;
-    this.connection.setKeepalive({});
-  }
-
-  /** No user any more: kept alive, and closed by anything but a NOP. */
   rest(): void {
-    this.receiver = undefined;
-    this.connection.setKeepalive({ nop: NOP_FRAME, nopAfterMs: CACHED_NOP_MS });
-  }
-
-  /** The user wants to hear nothing more. */
-  destroy(): void {
-    this.receiver = undefined;
-    this.connection.destroy();
+    this.takeBack({ nop: NOP_FRAME, nopAfterMs: CACHED_NOP_MS });
   }
 }
 
@@ -73,10 +42,10 @@ export class ChainConnections {
     const at = this.idle.findLastIndex((one) => one.key === key && !one.closed);
     if (at >= 0) return this.idle.splice(at, 1)[0] as ChainConnection;
     let last: unknown;
-    for (const connectTimeoutMs of CONNECT_TIMEOUTS_MS) {
+    for (const connectTimeoutMs of CHUNKSERVER_CONNECT_TIMEOUTS_MS) {
       signal.throwIfAborted();
       try {
-        return await this.connect({ host, port, connectTimeoutMs, signal, limit: MAX_DATA_PACKET_BYTES });
+        return await this.connect({ host, port, connectTimeoutMs, signal, limit: CSTOCS_MAXPACKETSIZE });
       } catch (error) {
         last = error;
       }

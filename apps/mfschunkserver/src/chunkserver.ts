@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 
 import { ChunkStore, type HddConfig, parseHddConfig } from '@wapiti-fs/chunkstore';
+import { CLTOCS_MAXPACKETSIZE } from '@wapiti-fs/protocol';
 import { type FramedServer, lockWholeFile, type RunningRole, type Services } from '@wapiti-fs/runtime';
 
-import { ChainConnections, MAX_DATA_PACKET_BYTES } from './chain-connections.js';
+import { ChainConnections } from './chain-connections.js';
 import { type ChunkserverConfig, DEFAULT_CONFIG } from './config.js';
 import { DataConnection } from './data-connection.js';
 import { Jobs } from './jobs.js';
@@ -156,7 +157,7 @@ class Chunkserver implements RunningChunkserver {
       {
         host: this.config.listenHost,
         port: this.config.listenPort,
-        limit: MAX_DATA_PACKET_BYTES,
+        limit: CLTOCS_MAXPACKETSIZE,
         highWaterBytes: HIGH_WATER_BYTES,
       },
       (connection) => {

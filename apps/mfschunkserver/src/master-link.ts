@@ -20,6 +20,7 @@ import {
   CSTOMA_SPACE,
   type Frame,
   MATOCS_MASTER_ACK,
+  MATOCS_MAXPACKETSIZE,
   VERSION,
   formatIpv4,
   parseIpv4,
@@ -32,7 +33,6 @@ import { parseLabels } from './config.js';
 import { listChunks, type NewChunk, type Reports } from './reports.js';
 import type { ServerId } from './server-id.js';
 
-const MAX_PACKET_BYTES = 10_000;
 const CONNECT_TIMEOUT_MS = 1000;
 /** MASTER_RECONNECTION_DELAY may be 0. */
 const LEAST_RETRY_MS = 100;
@@ -84,7 +84,7 @@ export class MasterLink {
       {
         network,
         clock,
-        limit: MAX_PACKET_BYTES,
+        limit: MATOCS_MAXPACKETSIZE,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         backOff: () => {
           const delayMs = Math.max(this.config.masterReconnectionDelayS * 1000, LEAST_RETRY_MS);

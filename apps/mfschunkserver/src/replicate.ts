@@ -11,10 +11,11 @@ import {
   MFS_ERROR_CANTCONNECT,
   MFS_ERROR_DISCONNECTED,
   MFS_ERROR_WRONGCHUNKID,
+  CSTOCS_MAXPACKETSIZE,
 } from '@wapiti-fs/protocol';
 import type { Clock, Timer } from '@wapiti-fs/runtime';
 
-import { type ChainConnection, type ChainConnections, MAX_DATA_PACKET_BYTES } from './chain-connections.js';
+import { type ChainConnection, type ChainConnections } from './chain-connections.js';
 import { statusOf } from './data-connection.js';
 
 const STEP_TIMEOUT_MS = 5000;
@@ -74,7 +75,7 @@ async function pull(
       host: source.host,
       port: source.port,
       connectTimeoutMs: STEP_TIMEOUT_MS,
-      limit: MAX_DATA_PACKET_BYTES,
+      limit: CSTOCS_MAXPACKETSIZE,
     });
   } catch {
     throw new SourceError(MFS_ERROR_CANTCONNECT);

@@ -49,6 +49,11 @@ export const DEFAULT_MASTER_CLIENT_PORT = 9421;
 export const DEFAULT_CS_DATA_PORT = 9422;
 export const DEFAULT_CGI_PORT = 9425;
 
+/** Patience of successive tries to connect to a chunkserver (spec 04 §6.1). */
+export const CHUNKSERVER_CONNECT_TIMEOUTS_MS: readonly number[] = [
+  200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800,
+];
+
 // File types (spec 01 §5.1)
 export const TYPE_FILE = 1;
 export const TYPE_DIRECTORY = 2;

@@ -27,6 +27,7 @@ export * from './metrics-server.js';
 export { runDaemon, type DaemonSpec } from './daemon/run-daemon.js';
 export type { DaemonOption } from './daemon/arguments.js';
 export * from './link.js';
+export * from './borrowed-connection.js';
 export { takeGeneric } from './generic-requests.js';
 export * from './node-disk.js';
 export * from './memory-disk.js';

@@ -9,13 +9,15 @@ import {
   MFS_STATUS_OK,
   MFSCHUNKSIZE,
   ProtocolError,
+  readU64At,
   statusText,
 } from '@wapiti-fs/protocol';
+import type { ConnectionHandlers } from '@wapiti-fs/runtime';
 
 import type { ChunkLocation } from './chunk-master.js';
-import { checkReadData, READ_DATA_HEAD_BYTES, readFrame, readU64 } from './frames.js';
+import { checkReadData, READ_DATA_HEAD_BYTES, readFrame } from './frames.js';
 import type { ReadRequest } from './read-request.js';
-import type { ServerConnection, ServerUser } from './server-connections.js';
+import type { ServerConnection } from './server-connections.js';
 
 export interface ReadOutcome {
   /** Undefined: all bytes are there (or nobody wants them any more and `clean` is false). */
@@ -25,7 +27,7 @@ export interface ReadOutcome {
   readonly clean: boolean;
 }
 
-export class ReadSession implements ServerUser {
+export class ReadSession implements ConnectionHandlers {
   private resolve: ((outcome: ReadOutcome) => void) | undefined;
   private readonly base: number;
 
@@ -57,7 +59,7 @@ export class ReadSession implements ServerUser {
     }
   }
 
-  closed(error?: Error): void {
+  close(error?: Error): void {
     this.finish({ error: error ?? new Error('closed by the chunkserver'), status: undefined, clean: false });
   }
 
@@ -79,8 +81,8 @@ export class ReadSession implements ServerUser {
     if (type !== CSTOCL_READ_STATUS.type)
       throw new ProtocolError(`unexpected ${messageName(type, 'client')} in the answer to a READ`);
     if (payload.length !== 9) throw new ProtocolError(`${payload.length} bytes`, CSTOCL_READ_STATUS.name);
-    if (readU64(payload, 0) !== this.location.chunkId)
-      throw new ProtocolError(`${readU64(payload, 0)}`, CSTOCL_READ_STATUS.name, 'chunkId');
+    if (readU64At(payload, 0) !== this.location.chunkId)
+      throw new ProtocolError(`${readU64At(payload, 0)}`, CSTOCL_READ_STATUS.name, 'chunkId');
     const status = payload.readUInt8(8);
     if (status !== MFS_STATUS_OK) return this.finish({ error: new Error(statusText(status)), status, clean: true });
     if (!request.complete) throw new ProtocolError('end of the answer before the end of the data');

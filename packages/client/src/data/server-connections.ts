@@ -1,14 +1,19 @@
 /** Connections to chunkservers: opened with growing patience, kept for reuse after a clean session (spec 04 §3.4, §12.1). */
 import {
-  ANTOAN_NOP,
+  CHUNKSERVER_CONNECT_TIMEOUTS_MS,
+  CSTOCL_MAXPACKETSIZE,
   type ChunkLocation as ServerLocation,
   formatIpv4,
-  type Frame,
   NOP_FRAME,
 } from '@wapiti-fs/protocol';
-import { type Clock, type FramedConnection, type Network, NetworkError } from '@wapiti-fs/runtime';
-
-import { MAX_ANSWER_BYTES } from './frames.js';
+import {
+  BorrowedConnection,
+  type Clock,
+  type ConnectionHandlers,
+  type FramedConnection,
+  type Network,
+  NetworkError,
+} from '@wapiti-fs/runtime';
 
 const CACHE_CAPACITY = 200;
 const CACHED_NOP_MS = 500;
@@ -17,19 +22,10 @@ const CACHED_SILENCE_MS = 8000;
 const BUSY_NOP_MS = 1000;
 /** A connection in use is given up after this without a byte. */
 const BUSY_SILENCE_MS = 2000;
-const CONNECT_TIMEOUTS_MS = [200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800];
 /** A few blocks for each system call. */
 const RECEIVE_BUFFER_BYTES = 512 * 1024;
 /** So long after a failure other copies are preferred. */
 const AVOID_MS = 5000;
-
-/** Who uses a connection at the moment. */
-export interface ServerUser {
-  frame(frame: Frame): void;
-  /** The connection is gone; it must not be used any more. */
-  closed(error?: Error): void;
-  drain?(): void;
-}
 
 class ServerState {
   operations = 0;
@@ -37,46 +33,21 @@ class ServerState {
   readonly idle: ServerConnection[] = [];
 }
 
-/** A connection whose user changes: a session, the cache, the next session. */
-export class ServerConnection {
-  private user: ServerUser | undefined;
-  closed = false;
-
+export class ServerConnection extends BorrowedConnection {
   constructor(
     readonly server: ServerState,
-    readonly connection: FramedConnection,
-    private readonly forget: (one: ServerConnection) => void,
+    connection: FramedConnection,
+    forget: (one: ServerConnection) => void,
   ) {
-    connection.setHandlers({
-      frame: (frame) => {
-        if (this.user !== undefined) this.user.frame(frame);
-        else if (frame.type !== ANTOAN_NOP.type) connection.destroy();
-      },
-      drain: () => this.user?.drain?.(),
-      close: (error) => {
-        this.closed = true;
-        const user = this.user;
-        this.user = undefined;
-        if (user === undefined) this.forget(this);
-        else user.closed(error);
-      },
-    });
+    super(connection, () => forget(this));
   }
 
-  use(user: ServerUser): void {
-    this.user = user;
-    this.connection.setKeepalive({ nop: NOP_FRAME, nopAfterMs: BUSY_NOP_MS, idleTimeoutMs: BUSY_SILENCE_MS });
+  use(user: ConnectionHandlers): void {
+    this.lend(user, { nop: NOP_FRAME, nopAfterMs: BUSY_NOP_MS, idleTimeoutMs: BUSY_SILENCE_MS });
   }
 
   rest(): void {
-    this.user = undefined;
-    this.connection.setKeepalive({ nop: NOP_FRAME, nopAfterMs: CACHED_NOP_MS, idleTimeoutMs: CACHED_SILENCE_MS });
-  }
-
-  /** The user wants to hear nothing more. */
-  destroy(): void {
-    this.user = undefined;
-    this.connection.destroy();
+    this.takeBack({ nop: NOP_FRAME, nopAfterMs: CACHED_NOP_MS, idleTimeoutMs: CACHED_SILENCE_MS });
   }
 }
 
@@ -149,7 +120,7 @@ export class ServerConnections {
   private async connect(server: ServerLocation, state: ServerState, tries: number): Promise<ServerConnection> {
     const host = formatIpv4(server.ip);
     let last: unknown;
-    for (const connectTimeoutMs of CONNECT_TIMEOUTS_MS.slice(0, tries)) {
+    for (const connectTimeoutMs of CHUNKSERVER_CONNECT_TIMEOUTS_MS.slice(0, tries)) {
       try {
         const connection = await this.network.connect({
           host,
@@ -157,7 +128,7 @@ export class ServerConnections {
           localAddress: this.localAddress,
           connectTimeoutMs,
           signal: this.stopped.signal,
-          limit: MAX_ANSWER_BYTES,
+          limit: CSTOCL_MAXPACKETSIZE,
           receiveBufferBytes: RECEIVE_BUFFER_BYTES,
         });
         return new ServerConnection(state, connection, (one) => this.forget(one));

@@ -13,14 +13,15 @@ import {
   messageName,
   MFS_STATUS_OK,
   ProtocolError,
+  readU64At,
   statusText,
 } from '@wapiti-fs/protocol';
-import type { Clock, Timer } from '@wapiti-fs/runtime';
+import type { Clock, ConnectionHandlers, Timer } from '@wapiti-fs/runtime';
 
 import type { Block, ChunkBlocks } from './chunk-blocks.js';
 import type { ChunkLocation } from './chunk-master.js';
-import { readU64, WRITE_DATA_HEAD_BYTES, writeDataHead } from './frames.js';
-import type { ServerConnection, ServerUser } from './server-connections.js';
+import { WRITE_DATA_HEAD_BYTES, writeDataHead } from './frames.js';
+import type { ServerConnection } from './server-connections.js';
 
 /** Packets without status at any time, the session's own first status counted (spec 04 §12.1). */
 const WINDOW = 64;
@@ -47,7 +48,7 @@ export interface WriteOutcome {
   readonly status: number | undefined;
 }
 
-export class WriteSession implements ServerUser {
+export class WriteSession implements ConnectionHandlers {
   /** Heads of packets under way: one is used again only after the packet using it was confirmed. */
   private readonly heads: Buffer[] = [];
   private nextWriteId = 1;
@@ -100,7 +101,7 @@ export class WriteSession implements ServerUser {
     }
   }
 
-  closed(error?: Error): void {
+  close(error?: Error): void {
     this.finish(error ?? new Error('closed by the chunkserver'));
   }
 
@@ -115,8 +116,8 @@ export class WriteSession implements ServerUser {
     const writeId = payload.readUInt32BE(8);
     const status = payload.readUInt8(12);
     if (status !== MFS_STATUS_OK) return this.finish(new Error(statusText(status)), status);
-    if (readU64(payload, 0) !== this.location.chunkId)
-      throw new ProtocolError(`${readU64(payload, 0)}`, CSTOCL_WRITE_STATUS.name, 'chunkId');
+    if (readU64At(payload, 0) !== this.location.chunkId)
+      throw new ProtocolError(`${readU64At(payload, 0)}`, CSTOCL_WRITE_STATUS.name, 'chunkId');
     if (writeId === 0) {
       this.confirmed = true;
     } else {
