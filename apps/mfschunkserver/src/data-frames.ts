@@ -2,23 +2,18 @@
  * Frames of the data path, written by hand: the data block itself is sent from where it lies, and the encoders of the catalogue
  * would copy it. Layouts: spec 04 §4.
  */
-import { CLTOCS_WRITE_DATA, CSTOCL_READ_DATA, CSTOCL_WRITE_STATUS } from '@wapiti-fs/protocol';
+import { CLTOCS_WRITE_DATA, CSTOCL_READ_DATA, CSTOCL_WRITE_STATUS, readU64At, writeU64At } from '@wapiti-fs/protocol';
 
 const READ_DATA_FIELDS = 20;
 const WRITE_DATA_FIELDS = 24;
 const STATUS_FIELDS = 13;
-
-function writeU64(buffer: Buffer, value: number, at: number): void {
-  buffer.writeUInt32BE(Math.floor(value / 0x100000000), at);
-  buffer.writeUInt32BE(value >>> 0, at + 4);
-}
 
 /** Frame header and fields of CSTOCL_READ_DATA; `size` bytes of data follow. */
 export function readDataHead(chunkId: number, block: number, offset: number, size: number, crc: number): Buffer {
   const head = Buffer.allocUnsafe(8 + READ_DATA_FIELDS);
   head.writeUInt32BE(CSTOCL_READ_DATA.type, 0);
   head.writeUInt32BE(READ_DATA_FIELDS + size, 4);
-  writeU64(head, chunkId, 8);
+  writeU64At(head, chunkId, 8);
   head.writeUInt16BE(block, 16);
   head.writeUInt16BE(offset, 18);
   head.writeUInt32BE(size, 20);
@@ -42,7 +37,7 @@ export function parseWriteData(payload: Buffer): WriteData | undefined {
   const size = payload.readUInt32BE(16);
   if (payload.length !== WRITE_DATA_FIELDS + size) return undefined;
   return {
-    chunkId: payload.readUInt32BE(0) * 0x100000000 + payload.readUInt32BE(4),
+    chunkId: readU64At(payload, 0),
     writeId: payload.readUInt32BE(8),
     block: payload.readUInt16BE(12),
     offset: payload.readUInt16BE(14),
@@ -67,7 +62,7 @@ export function writeStatuses(chunkId: number, entries: readonly { writeId: numb
   for (const { writeId, status } of entries) {
     frames.writeUInt32BE(CSTOCL_WRITE_STATUS.type, at);
     frames.writeUInt32BE(STATUS_FIELDS, at + 4);
-    writeU64(frames, chunkId, at + 8);
+    writeU64At(frames, chunkId, at + 8);
     frames.writeUInt32BE(writeId, at + 16);
     frames.writeUInt8(status, at + 20);
     at += 8 + STATUS_FIELDS;

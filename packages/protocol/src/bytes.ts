@@ -1,5 +1,16 @@
 import { ProtocolError } from './errors.js';
 
+/** A 64-bit value at a place of a frame that is read by hand; above 2^53 its lowest bits are lost. */
+export function readU64At(buffer: Buffer, at: number): number {
+  return buffer.readUInt32BE(at) * 0x100000000 + buffer.readUInt32BE(at + 4);
+}
+
+/** `value` below 2^53 as a 64-bit value at a place of a frame that is written by hand. */
+export function writeU64At(buffer: Buffer, value: number, at: number): void {
+  buffer.writeUInt32BE(Math.floor(value / 0x100000000), at);
+  buffer.writeUInt32BE(value >>> 0, at + 4);
+}
+
 /** Cursor over received bytes. All integers are big-endian and unsigned (spec 01 §2). Reading past the end is a ProtocolError. */
 export class Reader {
   offset = 0;
@@ -103,8 +114,7 @@ export class Writer {
   u64n(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not an unsigned integer below 2^53: ${value}`);
     const at = this.reserve(8);
-    this.buffer.writeUInt32BE(Math.floor(value / 0x100000000), at);
-    this.buffer.writeUInt32BE(value >>> 0, at + 4);
+    writeU64At(this.buffer, value, at);
   }
 
   bytes(value: Uint8Array): void {

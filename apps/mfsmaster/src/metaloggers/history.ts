@@ -1,5 +1,5 @@
 /** Recent changes in memory, ready to be sent (spec 06 §4.2). */
-import { HEADER_SIZE_BYTES, MATOAN_METACHANGES_LOG } from '@wapiti-fs/protocol';
+import { HEADER_SIZE_BYTES, MATOAN_METACHANGES_LOG, writeU64At } from '@wapiti-fs/protocol';
 
 /** Changes per block; memory is given back block by block. */
 const BLOCK_CHANGES = 5000;
@@ -42,8 +42,7 @@ class Block {
     bytes.writeUInt32BE(MATOAN_METACHANGES_LOG.type, start);
     bytes.writeUInt32BE(payloadBytes, start + 4);
     bytes[start + 8] = 0xff;
-    bytes.writeUInt32BE(Math.floor(version / 2 ** 32), start + 9);
-    bytes.writeUInt32BE(version % 2 ** 32, start + 13);
+    writeU64At(bytes, version, start + 9);
     bytes.write(text, start + 17, textBytes, 'latin1'); // names are escaped: all of it is ASCII
     bytes[end - 1] = 0;
     this.offsets[++this.count] = end;

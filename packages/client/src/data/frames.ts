@@ -9,23 +9,14 @@ import {
   DATA_PROTOCOL,
   HEADER_SIZE_BYTES,
   ProtocolError,
+  readU64At,
+  writeU64At,
 } from '@wapiti-fs/protocol';
 
-/** Longest packet a chunkserver sends to a client: READ_DATA with a block. */
-export const MAX_ANSWER_BYTES = 100_000;
 export const READ_DATA_HEAD_BYTES = 20;
 const WRITE_DATA_FIELDS_BYTES = 24;
 const READ_FIELDS_BYTES = 21;
 export const WRITE_DATA_HEAD_BYTES = HEADER_SIZE_BYTES + WRITE_DATA_FIELDS_BYTES;
-
-export function readU64(buffer: Buffer, at: number): number {
-  return buffer.readUInt32BE(at) * 0x100000000 + buffer.readUInt32BE(at + 4);
-}
-
-function writeU64(buffer: Buffer, value: number, at: number): void {
-  buffer.writeUInt32BE(Math.floor(value / 0x100000000), at);
-  buffer.writeUInt32BE(value >>> 0, at + 4);
-}
 
 /** Frame header and fields of CLTOCS_WRITE_DATA into `head` (32 bytes); `sizeBytes` bytes of data follow. */
 export function writeDataHead(
@@ -39,7 +30,7 @@ export function writeDataHead(
 ): void {
   head.writeUInt32BE(CLTOCS_WRITE_DATA.type, 0);
   head.writeUInt32BE(WRITE_DATA_FIELDS_BYTES + sizeBytes, 4);
-  writeU64(head, chunkId, 8);
+  writeU64At(head, chunkId, 8);
   head.writeUInt32BE(writeId, 16);
   head.writeUInt16BE(blocknum, 20);
   head.writeUInt16BE(offset, 22);
@@ -52,7 +43,7 @@ export function readFrame(chunkId: number, version: number, offset: number, size
   frame.writeUInt32BE(CLTOCS_READ.type, 0);
   frame.writeUInt32BE(READ_FIELDS_BYTES, 4);
   frame.writeUInt8(DATA_PROTOCOL, 8);
-  writeU64(frame, chunkId, 9);
+  writeU64At(frame, chunkId, 9);
   frame.writeUInt32BE(version, 17);
   frame.writeUInt32BE(offset, 21);
   frame.writeUInt32BE(sizeBytes, 25);
@@ -66,7 +57,7 @@ export function checkReadData(payload: Buffer, chunkId: number, offset: number):
   const size = payload.readUInt32BE(12);
   if (size !== payload.length - READ_DATA_HEAD_BYTES)
     throw new ProtocolError(`size ${size} with ${payload.length - READ_DATA_HEAD_BYTES} bytes of data`, name, 'size');
-  const got = readU64(payload, 0);
+  const got = readU64At(payload, 0);
   if (got !== chunkId) throw new ProtocolError(`${got}, asked for ${chunkId}`, name, 'chunkId');
   const position = payload.readUInt16BE(8) * 65536 + payload.readUInt16BE(10);
   if (position !== offset) throw new ProtocolError(`data of ${position}, expected ${offset}`, name, 'blocknum');
