@@ -25,7 +25,6 @@ const impure = [
   'timers/promises',
   'http',
   'worker_threads',
-  'crypto',
 ];
 
 const pure = ['protocol', 'metadata', 'placement'];
@@ -47,10 +46,17 @@ function restriction(name) {
       : []),
   ];
   if (pure.includes(name)) {
-    patterns.push({
-      group: impure.flatMap((m) => [m, `node:${m}`]),
-      message: `packages/${name} is pure: I/O comes in through interfaces`,
-    });
+    patterns.push(
+      {
+        group: impure.flatMap((m) => [m, `node:${m}`]),
+        message: `packages/${name} is pure: I/O comes in through interfaces`,
+      },
+      {
+        group: ['crypto', 'node:crypto'],
+        allowImportNames: ['createHash'],
+        message: `packages/${name} is pure: randomness comes in through interfaces`,
+      },
+    );
   }
   return patterns;
 }

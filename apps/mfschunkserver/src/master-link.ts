@@ -2,14 +2,13 @@
  * The connection to the master (spec 03): registration, reports, commands, and starting again after a loss. A master of another
  * file system is refused before anything is written, and ends the role.
  */
-import { createHash } from 'node:crypto';
-
 import type { ChunkStore } from '@wapiti-fs/chunkstore';
 import {
   ANTOAN_BAD_COMMAND_SIZE,
   ANTOAN_NOP,
   NOP_FRAME,
   ANTOAN_UNKNOWN_COMMAND,
+  challengeAnswer,
   CSTOMA_CHUNK_DAMAGED,
   CSTOMA_CHUNK_LOST,
   CSTOMA_CHUNK_NEW,
@@ -279,12 +278,7 @@ export class MasterLink {
     if (authCode === undefined) throw new Error('the master asks for AUTH_CODE, none is configured');
     if (this.challenge !== undefined) throw new Error('the master asks for AUTH_CODE again');
     this.challenge = Buffer.from(random);
-    const digest = createHash('md5')
-      .update(random.subarray(0, 16))
-      .update(authCode)
-      .update(random.subarray(16))
-      .digest();
-    this.sendBegin(digest);
+    this.sendBegin(challengeAnswer(random, authCode));
   }
 
   private accepted(version: number, timeoutS: number, csid: number, metaid: bigint): void {

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
-
 import {
+  challengeAnswer,
   crc32,
   DISABLES,
   MFS_ERROR_BADPASSWORD,
   MFS_ERROR_EACCES,
   MFS_ERROR_NOPASSWORD,
   murmurHash,
+  passwordDigest,
   SESFLAG_ADMIN,
   SESFLAG_DYNAMICIP,
   SESFLAG_IGNOREGID,
@@ -209,7 +209,7 @@ function applyValue(
       return true;
     }
     case 'password':
-      entry.passwordDigest = createHash('md5').update(value).digest();
+      entry.passwordDigest = passwordDigest(value);
       return true;
     case 'md5pass':
       entry.passwordDigest = /^[0-9a-fA-F]{32}$/.test(value) ? Buffer.from(value, 'hex') : wrong();
@@ -355,12 +355,7 @@ function pathFits(entry: ExportEntry, path: Buffer): boolean {
 
 function passwordFits(digest: Buffer, { random, passcode }: ExportRequest): boolean {
   if (random === undefined || passcode === undefined) return false;
-  return createHash('md5')
-    .update(random.subarray(0, 16))
-    .update(digest)
-    .update(random.subarray(16))
-    .digest()
-    .equals(passcode);
+  return challengeAnswer(random, digest).equals(passcode);
 }
 
 function isBetter(entry: ExportEntry, than: ExportEntry): boolean {

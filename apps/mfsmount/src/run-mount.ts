@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { VERSION, versionText } from '@wapiti-fs/protocol';
+import { passwordDigest, VERSION, versionText } from '@wapiti-fs/protocol';
 import {
   createLogger,
   findStarter,
@@ -17,7 +17,7 @@ import {
 
 import { acceptedText, failureText } from './messages.js';
 import { checkMountPoint } from './mount-point.js';
-import { digestOfPassword, parseMountCommand } from './options/parse.js';
+import { parseMountCommand } from './options/parse.js';
 import { type MountSettings, UsageError } from './options/settings.js';
 import { askPassword } from './password.js';
 import { prepareProcess } from './process-environment.js';
@@ -82,7 +82,7 @@ async function withPassword(settings: MountSettings, isDaemon: boolean): Promise
   delete process.env[DIGEST_VARIABLE];
   if (isDaemon && handed !== undefined) return { ...settings, passwordDigest: Buffer.from(handed, 'hex') };
   if (!settings.askPassword || isDaemon) return settings;
-  return { ...settings, passwordDigest: digestOfPassword(await askPassword('MFS Password: ')) };
+  return { ...settings, passwordDigest: passwordDigest(await askPassword('MFS Password: ')) };
 }
 
 function environment({ askPassword: asked, passwordDigest }: MountSettings): NodeJS.ProcessEnv {

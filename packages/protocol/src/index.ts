@@ -19,6 +19,7 @@ export * from './constants.js';
 export * from './status.js';
 export * from './version.js';
 export * from './crc.js';
+export * from './challenge.js';
 export * from './ipv4.js';
 export * from './attributes.js';
 export * from './message.js';

@@ -173,6 +173,25 @@ describe('checksums', () => {
   });
 });
 
+describe('challenges', () => {
+  it.each([
+    [
+      'of a client, 02 §3.2',
+      '74c9dceb51db498d7552417b19b4a9d115e069fd0aa35ebdde06140094b8ae37',
+      protocol.passwordDigest('secret'),
+      '71d327e515838f79e195a1258f6a8c20',
+    ],
+    [
+      'of a chunkserver, 03 §6',
+      '18ccf56d90d88cc30099943ed4980727cc3cd5d24a6b44702614c1358f82bc0c',
+      'secret',
+      'ee59f961fd9d5d922d480885c802a6d2',
+    ],
+  ])('%s', (_about, random, secret, answer) => {
+    expect(protocol.challengeAnswer(hex(random), secret).toString('hex')).toBe(answer);
+  });
+});
+
 describe('directory sizes', () => {
   it.each([
     [0n, 1],

@@ -1,6 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 
 import {
+  challengeAnswer,
   CHUNK_MARKED_FOR_REMOVAL,
   CSTOAN_CHUNK_CHECKSUM,
   CSTOMA_CHUNK_DAMAGED,
@@ -228,11 +229,7 @@ export class ChunkserverConnection {
       return false;
     }
     const random = this.challenge ?? Buffer.alloc(32);
-    const expected = createHash('md5')
-      .update(random.subarray(0, 16))
-      .update(authCode)
-      .update(random.subarray(16))
-      .digest();
+    const expected = challengeAnswer(random, authCode);
     if (this.challenge !== undefined && timingSafeEqual(expected, part.passcode)) return true;
     throw new ProtocolError('wrong AUTH_CODE', 'CSTOMA_REGISTER', 'passcode');
   }

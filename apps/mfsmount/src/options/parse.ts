@@ -1,8 +1,7 @@
 /** From a command line and mfsmount.cfg to settings (spec 12 §11, 13 §13). */
-import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 
-import { DEFAULT_MASTER_CLIENT_PORT, SUGID_CLEAR_MODE_EXT } from '@wapiti-fs/protocol';
+import { DEFAULT_MASTER_CLIENT_PORT, passwordDigest, SUGID_CLEAR_MODE_EXT } from '@wapiti-fs/protocol';
 
 import { type GivenOption, splitCommandLine, splitConfigFile } from './command-line.js';
 import { applyOption, type Draft, newDraft } from './known-options.js';
@@ -101,7 +100,7 @@ function finish(draft: Draft, mountPoint: string, context: ParseContext): MountS
     bindAddress: text['mfsbind'],
     proxyAddress: text['mfsproxy'] ?? '127.0.0.1',
     subfolder,
-    passwordDigest: passwordDigest(text, context),
+    passwordDigest: givenDigest(text, context),
     askPassword: draft.askPassword,
     rememberPassword: !flag('mfsdonotrememberpassword'),
     delayedInit: flag('mfsdelayedinit'),
@@ -146,14 +145,7 @@ function finish(draft: Draft, mountPoint: string, context: ParseContext): MountS
   };
 }
 
-const md5 = (data: string | Buffer): Buffer => createHash('md5').update(data).digest();
-
-/** The digest of a password as the master compares it (spec 13 §2.2). */
-export function digestOfPassword(password: string): Buffer {
-  return md5(Buffer.from(password, 'utf8'));
-}
-
-function passwordDigest(text: Draft['text'], context: ParseContext): Buffer | undefined {
+function givenDigest(text: Draft['text'], context: ParseContext): Buffer | undefined {
   const given = ['mfspassword', 'mfsmd5pass', 'mfspassfile'].filter((name) => text[name] !== undefined);
   if (text['mfspassfile'] !== undefined) {
     if (given.length > 1) throw new UsageError(`mfspassfile option can't be used together with ${given[0]}`, true);
@@ -161,9 +153,9 @@ function passwordDigest(text: Draft['text'], context: ParseContext): Buffer | un
     if (contents === undefined) throw new UsageError(`password file (${text['mfspassfile']}) can't be read`);
     const line = (contents.split(/\r?\n/)[0] ?? '').slice(0, 1023);
     if (line === '') throw new UsageError(`password file (${text['mfspassfile']}) is empty`);
-    return digestOfPassword(line);
+    return passwordDigest(line);
   }
-  if (text['mfspassword'] !== undefined) return digestOfPassword(text['mfspassword']);
+  if (text['mfspassword'] !== undefined) return passwordDigest(text['mfspassword']);
   const hex = text['mfsmd5pass'];
   if (hex === undefined) return undefined;
   if (!/^[0-9a-fA-F]{32}$/.test(hex))

@@ -5,16 +5,16 @@
  * A session, once made, belongs to one file system, known by its metaid. A master with another one is refused before anything is
  * registered there, whatever the address says.
  */
-import { createHash } from 'node:crypto';
-
 import {
   ANTOCL_MODULE_INFO,
+  challengeAnswer,
   CLTOAN_MODULE_INFO,
   CLTOMA_FUSE_REGISTER,
   FUSE_REGISTER_BLOB_ACL,
   MATOCL_FUSE_REGISTER,
   MFS_ERROR_EPERM,
   MFS_STATUS_OK,
+  passwordDigest,
   ProtocolError,
   REGISTER_CLOSESESSION,
   REGISTER_GETRANDOM,
@@ -46,10 +46,6 @@ export interface Registered {
 export type RegistrationDialogue = Generator<RegistrationStep, Registered, Buffer>;
 
 const blob = FUSE_REGISTER_BLOB_ACL;
-
-function passcode(random: Buffer, passwordMd5: Buffer): Buffer {
-  return createHash('md5').update(random.subarray(0, 16)).update(passwordMd5).update(random.subarray(16)).digest();
-}
 
 function refused(status: number, options: SessionOptions): MfsError {
   const path = options.path ?? '/';
@@ -110,13 +106,12 @@ function* newSession(
   known: SessionInfo | undefined,
 ): Generator<RegistrationStep, SessionInfo, Buffer> {
   const passwordMd5 =
-    options.passwordMd5 ??
-    (options.password === undefined ? undefined : createHash('md5').update(options.password).digest());
+    options.passwordMd5 ?? (options.password === undefined ? undefined : passwordDigest(options.password));
   let code: Buffer | undefined;
   if (passwordMd5 !== undefined) {
     const challenge = yield* ask({ variant: 'getRandom', blob, kind: REGISTER_GETRANDOM });
     if (challenge.variant !== 'random') throw unexpected(challenge.variant);
-    code = passcode(challenge.random, passwordMd5);
+    code = challengeAnswer(challenge.random, passwordMd5);
   }
   const answer = yield* ask({
     variant: 'newSession',
