@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { ROOT } from '../harness/lab.js';
-import { background } from '../harness/processes.js';
+import { background, run } from '../harness/processes.js';
 
 /** The demo in small: what ./scripts/demo runs after its set-up, with all roles ours. */
 async function demo(script: string, env: NodeJS.ProcessEnv): Promise<string> {
@@ -30,6 +30,12 @@ describe('the demo', () => {
     expect(output.match(/100 files read back: all checksums equal/g)).toHaveLength(2);
     expect(output).toMatch(/what root would add/);
   }, 120_000);
+
+  it('--help tells what can be set; other arguments are refused', async () => {
+    const script = join(ROOT, 'scripts/demo');
+    expect((await run(script, ['--help'])).stdout).toMatch(/WAPITI_DEMO_SET=two-hosts-fast/);
+    expect((await run(script, ['fast'], { check: false })).code).toBe(2);
+  });
 
   it.each([
     ['WAPITI_DEMO_FILES', 'many', /'many' is not a number above 0/],

@@ -6,6 +6,12 @@ import { loadConfig, runDaemon } from '@wapiti-fs/runtime';
 const VERSION = '0.1.0';
 const DEFAULT_CONFIG = '/etc/mfs/mfsha.yaml';
 const QUESTIONS = ['status', 'switchover'] as const;
+const USAGE = [
+  '',
+  'asking the running agent:',
+  'mfsha [-c cfgfile] status [--json] : how things are; JSON for programs',
+  'mfsha [-c cfgfile] switchover : on the serving host: hand over to the backup, nothing lost',
+];
 const OPTIONS = {
   config: { type: 'string', short: 'c', default: DEFAULT_CONFIG },
   json: { type: 'boolean', default: false },
@@ -25,6 +31,7 @@ export async function runMfsha(argv: readonly string[]): Promise<void> {
       defaultConfigPath: DEFAULT_CONFIG,
       config: agentDefinition,
       start: startAgent,
+      usage: USAGE,
     },
     argv,
   );
@@ -33,7 +40,8 @@ export async function runMfsha(argv: readonly string[]): Promise<void> {
 /** Asks the running agent; exit code 0: answered, 1: none runs, or it refused. */
 async function ask(question: (typeof QUESTIONS)[number], argv: readonly string[]): Promise<number> {
   try {
-    const { values } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+    const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+    if (positionals.length > 1) throw new Error(`one word is enough, there are ${positionals.length}`);
     const { config } = loadConfig(agentDefinition, values.config);
     const answer = await askAgent(config.stateDir, question);
     if (question === 'status') {

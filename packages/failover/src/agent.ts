@@ -99,7 +99,10 @@ export async function startAgent(config: AgentConfig, services: Services): Promi
         refused = undefined;
         startWatch();
       },
-      ready: recover,
+      ready: () => {
+        refused = undefined;
+        recover();
+      },
     },
   );
 

@@ -98,7 +98,8 @@ function isAction(word: string): word is Action {
   return (ACTIONS as readonly string[]).includes(word);
 }
 
-export function usageText(name: string, own: readonly DaemonOption[]): string {
+/** `more`: lines at the end, about what only this daemon can do. */
+export function usageText(name: string, own: readonly DaemonOption[], more: readonly string[] = []): string {
   const ownFlags = own.map(({ flag }) => ` [-${flag}]`).join('');
   return [
     `usage: ${name} [-vfun] [-t locktimeout] [-c cfgfile]${ownFlags} [start|stop|restart|reload|info|test|kill|restore]`,
@@ -110,6 +111,7 @@ export function usageText(name: string, own: readonly DaemonOption[]): string {
     '-t locktimeout : how long wait for lockfile',
     '-c cfgfile : use given config file (MooseFS syntax, or YAML when it ends in .yaml)',
     ...own.map(({ flag, doc }) => `-${flag} : ${doc}`),
+    ...more,
     '',
   ].join('\n');
 }

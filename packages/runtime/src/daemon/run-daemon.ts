@@ -38,6 +38,8 @@ export interface DaemonSpec<Config> {
   readonly options?: readonly DaemonOption[];
   /** Puts the number of times each of these options was given into the configuration. */
   readonly applyOptions?: (config: Config, options: Readonly<Record<string, number>>) => Config;
+  /** More lines for the usage text. */
+  readonly usage?: readonly string[];
   /** Default 16384. */
   readonly openFiles?: number;
   /** The action `restore`: runs with the lock held and ends the program. Without it the action is refused. */
@@ -62,7 +64,7 @@ export async function runDaemon<Config>(spec: DaemonSpec<Config>, argv: readonly
   if (parsed.kind === 'version') return void process.stdout.write(`version: ${spec.version}\n`);
   if (parsed.kind === 'usage') {
     if (parsed.problem !== undefined) process.stderr.write(`${parsed.problem}\n`);
-    process.stdout.write(usageText(spec.name, own));
+    process.stdout.write(usageText(spec.name, own, spec.usage));
     process.exitCode = 1;
     return;
   }
