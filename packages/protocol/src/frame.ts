@@ -21,7 +21,7 @@ const GATHER_AT_ONCE_BYTES = 128 * 1024;
 /**
  * Streaming parser of `u32 type, u32 length, payload` frames. A payload that arrives whole in one chunk is handed out as a
  * view without copying; one that arrives in pieces, however small, is gathered once. Memory is bounded by twice the bytes that
- * really arrived.
+ * really arrived, or {@link GATHER_AT_ONCE_BYTES} if that is more.
  */
 export class FrameParser {
   private readonly head = Buffer.alloc(HEADER_SIZE_BYTES);

@@ -71,7 +71,7 @@ describe('message catalogue', () => {
     );
   });
 
-  it('what decodes, encodes to the same bytes', () => {
+  it('what decodes, is encoded to bytes that decode to the same', () => {
     const messages = allMessages();
     let decoded = 0;
     fc.assert(
