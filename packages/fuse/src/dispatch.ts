@@ -43,7 +43,7 @@ const done = (): undefined => undefined;
 function xattrAnswer(value: Buffer, room: number): Answer {
   if (room === 0) return sizeAnswer(value.length);
   if (value.length > room) throw new FuseError(ERANGE);
-  return [Buffer.alloc(OUT_HEADER_SIZE), value];
+  return [Buffer.allocUnsafe(OUT_HEADER_SIZE), value];
 }
 
 function directory(plus: boolean): Handler {
@@ -101,7 +101,7 @@ export const handlers: Partial<Record<Opcode, Handler>> = {
   },
   [Opcode.SETATTR]: (fs, caller, inode, r) => after(fs.setattr(caller, inode, readSetattr(r)), attributesAnswer),
   [Opcode.READLINK]: (fs, caller, inode) =>
-    after(need(fs.readlink).call(fs, caller, inode), (target) => [Buffer.alloc(OUT_HEADER_SIZE), target]),
+    after(need(fs.readlink).call(fs, caller, inode), (target) => [Buffer.allocUnsafe(OUT_HEADER_SIZE), target]),
   [Opcode.SYMLINK]: (fs, caller, parent, r) => {
     const name = r.name();
     return after(need(fs.symlink).call(fs, caller, parent, name, r.name()), entryAnswer);
@@ -132,7 +132,7 @@ export const handlers: Partial<Record<Opcode, Handler>> = {
   [Opcode.READ]: (fs, caller, inode, r) => {
     const [handle, offset, sizeBytes] = [r.number(), r.number(), r.u32()];
     return after(fs.read(caller, inode, handle, offset, sizeBytes), (data) => [
-      Buffer.alloc(OUT_HEADER_SIZE),
+      Buffer.allocUnsafe(OUT_HEADER_SIZE),
       ...(Buffer.isBuffer(data) ? [data] : data),
     ]);
   },

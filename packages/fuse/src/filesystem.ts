@@ -1,10 +1,16 @@
-/** Errors handed to the kernel: `errno` is the positive number. */
+/**
+ * Errors handed to the kernel: `errno` is the positive number. Answers as any other ("no such attribute" before every write), so
+ * they carry no stack, which would cost more than the rest of the answer.
+ */
 export class FuseError extends Error {
   constructor(
     readonly errno: number,
     message = `errno ${errno}`,
   ) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'FuseError';
   }
 }

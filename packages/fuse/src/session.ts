@@ -246,7 +246,7 @@ export class FuseSession {
     this.waiting.delete(unique);
     if (answer === NO_ANSWER) return;
     const parts =
-      answer === undefined ? [Buffer.alloc(OUT_HEADER_SIZE)] : Buffer.isBuffer(answer) ? [answer] : [...answer];
+      answer === undefined ? [Buffer.allocUnsafe(OUT_HEADER_SIZE)] : Buffer.isBuffer(answer) ? [answer] : [...answer];
     let total = 0;
     for (const part of parts) total += part.length;
     writeHeader(parts[0] as Buffer, total, unique, 0);
@@ -262,7 +262,7 @@ export class FuseSession {
   }
 
   private refuse(unique: bigint, errno: number): void {
-    const buffer = Buffer.alloc(OUT_HEADER_SIZE);
+    const buffer = Buffer.allocUnsafe(OUT_HEADER_SIZE);
     writeHeader(buffer, OUT_HEADER_SIZE, unique, errno);
     this.send([buffer]);
   }
