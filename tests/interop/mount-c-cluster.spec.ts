@@ -93,6 +93,25 @@ describe('our mount on a C cluster', () => {
     expect((await readFile(join(ours, 'log'), 'utf8')).split('\n')).toHaveLength(11);
   });
 
+  it('what the other mount has closed is what the next open reads, though pages and locations are kept', async () => {
+    const name = 'passed-on';
+    const mine = join(ours, name);
+    await writeFile(mine, 'version 000');
+    for (let i = 1; i <= 40; i++) {
+      const text = `version ${String(i).padStart(3, '0')}`;
+      // in place and of the same length: nothing but the master's word tells the difference
+      const writer = await open(join(i % 4 === 0 ? ours : theirs, name), 'r+');
+      await writer.write(text, 0);
+      await writer.close();
+      expect(await readFile(mine, 'utf8')).toBe(text);
+      expect(await readFile(mine, 'utf8')).toBe(text);
+    }
+    const reader = await open(mine, 'r');
+    await unlink(join(theirs, name));
+    expect((await reader.readFile('utf8')).slice(0, 8)).toBe('version ');
+    await reader.close();
+  });
+
   it('a lock of one mount holds on the other', async () => {
     await writeFile(join(ours, 'lock'), '');
     const holder = lab.start('cl', 'holder', 'flock', [
