@@ -2,17 +2,17 @@ import { EATTR_IMMUTABLE, MFSCHUNKSIZE } from '@wapiti-fs/protocol';
 import { type ChunkHealth, createClass, FileLoop, setEattr, setStorageClass } from '../src/index.js';
 import { Fixture, name, NOW } from './support/fixture.js';
 
-const GOOD: ChunkHealth = { validCopies: 2, goal: 2, idle: true, missingType: 0 };
-const LOST: ChunkHealth = { ...GOOD, validCopies: 0, missingType: 2 };
+const GOOD: ChunkHealth = { validCopies: 2, goal: 2, idle: true };
+const LOST: ChunkHealth = { ...GOOD, validCopies: 0 };
 
 function loop(t: Fixture, health: (chunkId: number) => ChunkHealth | undefined, now: number): FileLoop {
-  const files = new FileLoop(t.metadata, health, 1);
+  const files = new FileLoop(t.metadata, health);
   do files.step(now, 2);
   while (files.last === undefined);
   return files;
 }
 
-test('missing and under-goal chunks are counted, the list of missing ones is bounded', () => {
+test('missing and under-goal chunks are counted', () => {
   const t = new Fixture();
   const inodes = ['a', 'b', 'c', 'd'].map((text) => t.make(1, text));
   for (const inode of inodes) t.write(inode, 0, 10);
@@ -22,7 +22,6 @@ test('missing and under-goal chunks are counted, the list of missing ones is bou
   expect(loop(t, (chunkId) => states[chunkId], NOW).last).toEqual({
     ...{ start: NOW, end: NOW, files: 4, underGoalFiles: 1, missingFiles: 2, missingTrash: 1, missingSustained: 0 },
     ...{ chunks: 4, underGoalChunks: 1, missingChunks: 2 },
-    missing: [{ chunkId: 1, inode: inodes[0], index: 0, type: 2 }],
   });
 });
 

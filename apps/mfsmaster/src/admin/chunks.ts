@@ -16,6 +16,7 @@ import {
 } from '@wapiti-fs/protocol';
 
 import type { MasterContext } from '../context.js';
+import { fileCheckOf } from '../file-check.js';
 import { type ChunkCounts, countChunks, countUsers, findUsers, inSlices, MATRIX_SIDE } from './chunk-scan.js';
 import { encoded, on } from './request.js';
 
@@ -110,18 +111,27 @@ function classInfo(
   return MATOCL_SCLASS_INFO.encode({ servers: servers.count, classes });
 }
 
+/** All zero: no loop has finished yet. */
+function fileLoop(master: MasterContext, { mode }: MessageValue<typeof CLTOMA_FSTEST_INFO>): Buffer {
+  const last = fileCheckOf(master)?.last;
+  const loop = {
+    loopStart: last?.start ?? 0,
+    loopEnd: last?.end ?? 0,
+    files: last?.files ?? 0,
+    undergoalFiles: last?.underGoalFiles ?? 0,
+    missingFiles: last?.missingFiles ?? 0,
+    chunks: last?.chunks ?? 0,
+    undergoalChunks: last?.underGoalChunks ?? 0,
+    missingChunks: last?.missingChunks ?? 0,
+    text: Buffer.alloc(0),
+  };
+  if (mode === undefined) return MATOCL_FSTEST_INFO.encode({ variant: 'plain', ...loop });
+  const missingTrashFiles = last?.missingTrash ?? 0;
+  const missingSustainedFiles = last?.missingSustained ?? 0;
+  return MATOCL_FSTEST_INFO.encode({ variant: 'extended', ...loop, missingTrashFiles, missingSustainedFiles });
+}
+
 /** No loop has finished: the form for "no data". */
-const NO_LOOP = {
-  loopStart: 0,
-  loopEnd: 0,
-  files: 0,
-  undergoalFiles: 0,
-  missingFiles: 0,
-  chunks: 0,
-  undergoalChunks: 0,
-  missingChunks: 0,
-  text: Buffer.alloc(0),
-};
 const NO_CHUNK_LOOP = MATOCL_CHUNKSTEST_INFO.encode({
   loopStart: 0,
   loopEnd: 0,
@@ -148,11 +158,5 @@ export const CHUNK_REQUESTS = [
   on(CLTOMA_MISSING_CHUNKS, missing),
   on(CLTOMA_SCLASS_INFO, (master, _, answer) => classList(master, answer)),
   on(CLTOMA_CHUNKSTEST_INFO, () => NO_CHUNK_LOOP),
-  on(CLTOMA_FSTEST_INFO, (_, { mode }) =>
-    MATOCL_FSTEST_INFO.encode(
-      mode === undefined
-        ? { variant: 'plain', ...NO_LOOP }
-        : { variant: 'extended', ...NO_LOOP, missingTrashFiles: 0, missingSustainedFiles: 0 },
-    ),
-  ),
+  on(CLTOMA_FSTEST_INFO, fileLoop),
 ];

@@ -48,6 +48,7 @@ export class ChunkserverService {
   private readonly log: Logger;
   private readonly limits: ChunkManagerOptions;
   private stopping = false;
+  private lossS = -Infinity;
 
   constructor(
     private readonly metadata: Metadata,
@@ -83,6 +84,11 @@ export class ChunkserverService {
 
   get timeoutS(): number {
     return this.options.timeoutS;
+  }
+
+  /** When the last chunkserver was lost, in seconds; -Infinity: none yet. */
+  get lastLossS(): number {
+    return this.lossS;
   }
 
   get port(): number {
@@ -182,6 +188,7 @@ export class ChunkserverService {
     if (server === undefined || this.byId.get(server.id) !== connection) return;
     this.byId.delete(server.id);
     if (this.stopping) return;
+    this.lossS = this.nowS();
     this.turn.run(() => this.manager.serverLost(server.id, this.nowS()));
     this.events.locationsChanged();
   }

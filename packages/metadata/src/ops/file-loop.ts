@@ -9,15 +9,6 @@ export interface ChunkHealth {
   readonly goal: number;
   /** No operation is running on it. */
   readonly idle: boolean;
-  /** Why there is no valid copy: 0 no copy, 1 only invalid ones, 2 only wrong versions. */
-  readonly missingType: number;
-}
-
-export interface MissingChunk {
-  readonly chunkId: number;
-  readonly inode: number;
-  readonly index: number;
-  readonly type: number;
 }
 
 /** Result of a loop; times in seconds. A missing plain file counts once for each of its names. */
@@ -32,7 +23,6 @@ export interface FileLoopReport {
   chunks: number;
   underGoalChunks: number;
   missingChunks: number;
-  readonly missing: MissingChunk[];
 }
 
 const MAX_ARCHIVE_DAYS = 49710;
@@ -49,7 +39,6 @@ const newReport = (start: number): FileLoopReport => ({
   chunks: 0,
   underGoalChunks: 0,
   missingChunks: 0,
-  missing: [],
 });
 
 export class FileLoop {
@@ -58,14 +47,10 @@ export class FileLoop {
   private current: FileLoopReport | undefined;
   private nextInode = 1;
 
-  /**
-   * @param health undefined: the chunk layer does not know the chunk
-   * @param missingCapacity missing chunks listed in a report
-   */
+  /** @param health undefined: the chunk layer does not know the chunk */
   constructor(
     private readonly metadata: Metadata,
     private readonly health: (chunkId: number) => ChunkHealth | undefined,
-    private readonly missingCapacity: number,
   ) {}
 
   /**
@@ -110,8 +95,6 @@ export class FileLoop {
       }
       missing = true;
       report.missingChunks++;
-      if (report.missing.length < this.missingCapacity)
-        report.missing.push({ chunkId, inode, index, type: health?.missingType ?? 0 });
     }
     if (underGoal) report.underGoalFiles++;
     if (missing) this.countMissing(inode, report);

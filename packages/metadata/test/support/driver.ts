@@ -294,9 +294,9 @@ export class Driver {
     (_ctx, a) => {
       const health = (chunkId: number): ChunkHealth => {
         const validCopies = (chunkId + a) % 3;
-        return { validCopies, goal: 2, idle: a % 2 === 0, missingType: 0 };
+        return { validCopies, goal: 2, idle: a % 2 === 0 };
       };
-      new FileLoop(this.metadata, health, 5).step(this.now, 1000);
+      new FileLoop(this.metadata, health).step(this.now, 1000);
     },
     (_ctx, a) => {
       // The clock of the host may be set back a little.
