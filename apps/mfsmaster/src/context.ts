@@ -7,6 +7,7 @@ import type { ClientService } from './clients/service.js';
 import type { SessionTable } from './clients/session-table.js';
 import type { MasterConfig } from './config.js';
 import type { ParsedExports } from './exports.js';
+import type { FileCheck } from './file-check.js';
 import type { Changelog } from './storage/changelog.js';
 import type { ChangelogFeed } from './storage/changelog-feed.js';
 import type { DataFolder } from './storage/data-folder.js';
@@ -27,6 +28,7 @@ export interface MasterContext {
   readonly sessions: SessionTable;
   readonly chunkservers: ChunkserverService;
   readonly clients: ClientService;
+  readonly fileCheck: FileCheck;
   /** Start of the process, seconds since 1970. */
   readonly startedS: number;
   /** The configuration in effect; another object after a reload. */

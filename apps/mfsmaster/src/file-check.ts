@@ -5,14 +5,16 @@
 import { type ChunkHealth, FileLoop, type FileLoopReport } from '@wapiti-fs/metadata';
 
 import { MetadataChunkTable } from './chunkservers/metadata-table.js';
-import type { MasterContext, StartMasterService } from './context.js';
+import type { MasterContext } from './context.js';
 
-const STEP_MS = 100;
+export const FILE_CHECK_STEP_MS = 100;
 /** One loop takes so many steps, however many files there are: 55 minutes. */
 const STEPS = 32_768;
 /** Chunkservers are still coming: what is not there may only be late. */
 const AFTER_START_S = 900;
 const AFTER_LOSS_S = 600;
+
+type Parts = Pick<MasterContext, 'metadata' | 'turn' | 'chunkservers' | 'startedS' | 'nowS'>;
 
 export class FileCheck {
   private readonly loop: FileLoop;
@@ -20,7 +22,7 @@ export class FileCheck {
   /** Inodes that are due; a part of one is carried over to the next step. */
   private due = 0;
 
-  constructor(private readonly master: MasterContext) {
+  constructor(private readonly master: Parts) {
     this.table = new MetadataChunkTable(master.metadata, master.nowS);
     this.loop = new FileLoop(master.metadata, (chunkId) => this.health(chunkId));
   }
@@ -30,7 +32,15 @@ export class FileCheck {
     return this.loop.last;
   }
 
-  /** To be called every 100 ms. */
+  /** A line for the `info` action. */
+  describe(): string {
+    const { last } = this;
+    if (last === undefined) return 'files checked: none yet';
+    const { files, missingFiles, underGoalFiles } = last;
+    return `files checked: ${files}, with missing chunks: ${missingFiles}, with too few copies: ${underGoalFiles}`;
+  }
+
+  /** To be called every {@link FILE_CHECK_STEP_MS}. */
   step(): void {
     const { metadata, turn, chunkservers, startedS, nowS } = this.master;
     if (turn.blocked || nowS() < Math.max(startedS + AFTER_START_S, chunkservers.lastLossS + AFTER_LOSS_S)) return;
@@ -47,26 +57,4 @@ export class FileCheck {
     const validCopies = manager.copies(chunkId).filter(({ state }) => state === 'valid' || state === 'busy').length;
     return { validCopies, goal: this.table.goal(chunkId), idle: !manager.isBusy(chunkId) };
   }
-}
-
-const checks = new WeakMap<object, FileCheck>();
-
-export const startFileCheck: StartMasterService = async (context) => {
-  const check = new FileCheck(context);
-  checks.set(context, check);
-  const timer = context.services.clock.every(STEP_MS, () => check.step());
-  return {
-    stop: async () => timer.cancel(),
-    describe: () => {
-      const { last } = check;
-      if (last === undefined) return ['files checked: none yet'];
-      const { files, missingFiles, underGoalFiles } = last;
-      return [`files checked: ${files}, with missing chunks: ${missingFiles}, with too few copies: ${underGoalFiles}`];
-    },
-  };
-};
-
-/** The loop of a master, once it was started. */
-export function fileCheckOf(context: object): FileCheck | undefined {
-  return checks.get(context);
 }

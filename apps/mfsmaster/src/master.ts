@@ -10,6 +10,7 @@ import type { MasterContext, MasterService } from './context.js';
 import type { ParsedExports } from './exports.js';
 import { loadExports } from './exports-file.js';
 import { EXTRA_SERVICES } from './extensions.js';
+import { FILE_CHECK_STEP_MS, FileCheck } from './file-check.js';
 import { registerMetrics } from './metrics.js';
 import { Changelog } from './storage/changelog.js';
 import { ChangelogFeed } from './storage/changelog-feed.js';
@@ -46,6 +47,7 @@ class Master implements RunningMaster {
   private readonly extras: MasterService[] = [];
   private retryTimer: Timer | undefined;
   private hourTimer: Timer | undefined;
+  private checkTimer: Timer | undefined;
   private end: (error: Error | undefined) => void = () => undefined;
   readonly ended = new Promise<Error | undefined>((resolve) => (this.end = resolve));
 
@@ -109,7 +111,7 @@ class Master implements RunningMaster {
       nowS,
     };
     const clients = new ClientService(() => this.context ?? (shared as MasterContext));
-    this.context = { ...shared, clients };
+    this.context = { ...shared, clients, fileCheck: new FileCheck(shared) };
     this.firstChanges(random.bytes(4).readUInt32BE(0));
   }
 
@@ -152,6 +154,7 @@ class Master implements RunningMaster {
     registerMetrics(this.context);
     const { clock } = services;
     this.retryTimer = clock.every(RETRY_MS, () => this.retry());
+    this.checkTimer = clock.every(FILE_CHECK_STEP_MS, () => this.context.fileCheck.step());
     this.scheduleHour();
   }
 
@@ -206,6 +209,7 @@ class Master implements RunningMaster {
     const { turn, clients, chunkservers, changelog, images } = this.context;
     this.retryTimer?.cancel();
     this.hourTimer?.cancel();
+    this.checkTimer?.cancel();
     await turn.settled();
     await clients.stop();
     await chunkservers.stop();
@@ -222,13 +226,14 @@ class Master implements RunningMaster {
   }
 
   describe(): string[] {
-    const { clients, chunkservers, metadata, changelog } = this.context;
+    const { clients, chunkservers, metadata, changelog, fileCheck } = this.context;
     const { store } = metadata;
     return [
       `metadata id: ${store.metaid.toString(16).toUpperCase()}, version: ${store.version}`,
       `inodes: ${store.stats.of(1).inodes + 1}, chunks: ${store.chunks.count}, sessions: ${store.tables.sessions.size}`,
       `connections of clients: ${clients.count}, chunkservers: ${chunkservers.manager.servers.count}`,
       `changelog: ${changelog.blocked ? 'BLOCKED, changes are refused' : 'ok'}`,
+      fileCheck.describe(),
       ...this.extras.flatMap((extra) => extra.describe?.() ?? []),
     ];
   }

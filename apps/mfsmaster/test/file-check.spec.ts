@@ -1,7 +1,6 @@
 import { FileOperations } from '@wapiti-fs/metadata';
 import { CLTOMA_FSTEST_INFO, MATOCL_FSTEST_INFO } from '@wapiti-fs/protocol';
 
-import { fileCheckOf } from '../src/file-check.js';
 import { TestMaster } from './peers.js';
 
 const STEPS = 32_768;
@@ -22,8 +21,8 @@ describe('the loop over all files', () => {
   /** A whole loop's steps at a time so far behind the start. */
   function run(secondsLater: number): void {
     master.aheadMs = secondsLater * 1000;
-    const { context } = master.role;
-    for (let step = 0; step < STEPS; step++) fileCheckOf(context)?.step();
+    const { fileCheck } = master.role.context;
+    for (let step = 0; step < STEPS; step++) fileCheck.step();
   }
 
   async function told(): Promise<unknown> {

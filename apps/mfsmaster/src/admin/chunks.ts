@@ -16,7 +16,6 @@ import {
 } from '@wapiti-fs/protocol';
 
 import type { MasterContext } from '../context.js';
-import { fileCheckOf } from '../file-check.js';
 import { type ChunkCounts, countChunks, countUsers, findUsers, inSlices, MATRIX_SIDE } from './chunk-scan.js';
 import { encoded, on } from './request.js';
 
@@ -113,7 +112,7 @@ function classInfo(
 
 /** All zero: no loop has finished yet. */
 function fileLoop(master: MasterContext, { mode }: MessageValue<typeof CLTOMA_FSTEST_INFO>): Buffer {
-  const last = fileCheckOf(master)?.last;
+  const last = master.fileCheck.last;
   const loop = {
     loopStart: last?.start ?? 0,
     loopEnd: last?.end ?? 0,
