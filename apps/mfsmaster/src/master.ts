@@ -1,5 +1,5 @@
 /** The master as a whole: metadata, changelog, services; started, reloaded and stopped together. */
-import { Metadata, type MetadataStore, needsEdgeRenumbering } from '@wapiti-fs/metadata';
+import { Metadata, type MetadataStore, needsEdgeRenumbering, rollBackCreations } from '@wapiti-fs/metadata';
 import type { Logger, RunningRole, Services, StartRole, Timer } from '@wapiti-fs/runtime';
 
 import { ChunkserverService } from './chunkservers/index.js';
@@ -121,6 +121,7 @@ class Master implements RunningMaster {
     if (needsEdgeRenumbering(this.store)) {
       metadata.commit({ op: 'RENUMERATEEDGES', ts: nowS(), nextEdgeId: renumberedEdgeId(this.store) });
     }
+    this.rollBackCreations();
     this.unlockChunks();
     if (this.store.metaid === 0n) {
       const metaid = (BigInt(nowS()) << 32n) | BigInt(randomPart);
@@ -129,6 +130,12 @@ class Master implements RunningMaster {
     }
     turn.flush();
     if (turn.blocked) throw new DataFolderError(`changelog.0.mfs cannot be written in ${this.config.dataPath}`);
+  }
+
+  private rollBackCreations(): void {
+    const { metadata, nowS } = this.context;
+    const count = rollBackCreations(metadata, nowS());
+    if (count > 0) this.log.notice(`${count} chunks that were being made at the end of the former master are taken back`);
   }
 
   /**

@@ -69,8 +69,8 @@ export class ChunkLoop {
 
   /** No good copy: what is known to hold everything is raised; else copies of a version that explains itself are taken. */
   private repair(chunkId: number, chunk: ChunkState): void {
-    if (this.operations.rescue(chunkId, chunk) || !this.allServersPresent()) return;
-    acceptOtherVersion(chunkId, chunk, this.table);
+    if (this.operations.rescue(chunkId, chunk)) return;
+    acceptOtherVersion(chunkId, chunk, this.table, this.allServersPresent());
   }
 
   private removeSurplus(chunkId: number, chunk: ChunkState, good: readonly ServerId[], surplus: number): void {

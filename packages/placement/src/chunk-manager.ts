@@ -39,13 +39,15 @@ export const DEFAULT_CHUNK_MANAGER_OPTIONS: ChunkManagerOptions = {
 const REPORTS_SETTLE_S = 3;
 const LOSSES_SETTLE_S = 1;
 const START_SETTLE_S = 10;
+/** After a start, copies of unfinished operations are not raised before other servers have had a chance to bring theirs. */
+const START_RESCUE_S = 3;
 
 /**
  * Decides where chunks live (spec 10), without I/O: events of servers and of clients go in with the time in seconds,
  * commands go out through `send`. Operations end by calling `done` with a status.
  */
 export class ChunkManager {
-  private readonly copyTable = new CopyTable();
+  private readonly copyTable: CopyTable;
   private readonly transfers: Transfers;
   private readonly operations: Operations;
   private readonly loop: ChunkLoop;
@@ -65,9 +67,10 @@ export class ChunkManager {
     onFree: (chunkId: number) => void = () => undefined,
     private readonly options: ChunkManagerOptions = DEFAULT_CHUNK_MANAGER_OPTIONS,
   ) {
+    this.copyTable = new CopyTable((chunkId) => table.heldFrom(chunkId));
     this.transfers = new Transfers(options);
-    this.operations = new Operations(table, this.copyTable, send, onFree);
     const allPresent = (): boolean => this.allServersPresent();
+    this.operations = new Operations(table, this.copyTable, send, onFree, allPresent);
     this.loop = new ChunkLoop(table, servers, this.copyTable, this.operations, this.transfers, send, allPresent);
   }
 
@@ -243,6 +246,10 @@ export class ChunkManager {
     return this.servers.count === 0;
   }
 
+  private isStarting(nowS: number): boolean {
+    return this.isIncomplete(nowS) && (this.registering > 0 || nowS - this.startedS <= START_RESCUE_S);
+  }
+
   /** A read found no copy: is it certain that there is none? */
   isCertainlyLost(nowS: number, knownServers: number): boolean {
     return !this.isSettling(nowS) && this.servers.count >= knownServers && this.servers.count > 0;
@@ -255,8 +262,8 @@ export class ChunkManager {
   tryRepair(chunkId: number, nowS: number): boolean {
     const chunk = this.copyTable.find(chunkId);
     if (chunk === undefined || chunk.operation !== undefined) return chunk !== undefined;
-    if (this.operations.rescue(chunkId, chunk)) return true;
-    return !this.isIncomplete(nowS) && this.allServersPresent() && acceptOtherVersion(chunkId, chunk, this.table);
+    if (!this.isStarting(nowS) && this.operations.rescue(chunkId, chunk)) return true;
+    return !this.isIncomplete(nowS) && acceptOtherVersion(chunkId, chunk, this.table, this.allServersPresent());
   }
 
   /** Whether a chunk can be created now; status 0 or why not (spec 02 §8.5). */
@@ -287,20 +294,25 @@ export class ChunkManager {
     return this.copyTable.find(chunkId)?.needsVersion ?? true;
   }
 
-  /** Brings all good copies from `oldVersion` to the version that the metadata have now. */
-  raiseVersion(chunkId: number, oldVersion: number, done: (status: number) => void): void {
-    const newVersion = this.table.version(chunkId) ?? oldVersion;
-    this.operations.change(chunkId, oldVersion, { type: 'setVersion', chunkId, newVersion, oldVersion }, done);
+  /** Brings the chunk and all its good copies to a new version. */
+  raiseVersion(chunkId: number, done: (status: number) => void): void {
+    this.operations.change(
+      chunkId,
+      (newVersion, oldVersion) => ({ type: 'setVersion', chunkId, newVersion, oldVersion }),
+      done,
+    );
   }
 
-  /** Cuts or extends all good copies to `lengthBytes` and brings them to the version that the metadata have now. */
-  truncate(chunkId: number, oldVersion: number, lengthBytes: number, done: (status: number) => void): void {
-    const newVersion = this.table.version(chunkId) ?? oldVersion;
-    const command: Command = { type: 'truncate', chunkId, length: lengthBytes, newVersion, oldVersion };
-    this.operations.change(chunkId, oldVersion, command, done);
+  /** Cuts or extends all good copies to `lengthBytes`, and brings them and the chunk to a new version. */
+  truncate(chunkId: number, lengthBytes: number, done: (status: number) => void): void {
+    this.operations.change(
+      chunkId,
+      (newVersion, oldVersion) => ({ type: 'truncate', chunkId, length: lengthBytes, newVersion, oldVersion }),
+      done,
+    );
   }
 
-  /** Makes `newChunkId`, which the metadata just got, a copy of `oldChunkId`, wherever that is; cut if a length is given. */
+  /** Makes `newChunkId`, which the metadata have reserved, a copy of `oldChunkId`, wherever that is; cut if a length is given. */
   duplicate(
     newChunkId: number,
     oldChunkId: number,

@@ -12,6 +12,11 @@ export interface ChunkTable {
   /** Locked while this time (s) is not in the past; 0: not locked. */
   lockedTo(chunkId: number): number;
   chunkIds(): Iterable<number>;
+  /**
+   * Lowest version whose copies hold all that was acknowledged, while no writer was given a newer one: an operation that the former
+   * master did not live to end. Undefined: only copies of the version that the chunk has do.
+   */
+  heldFrom(chunkId: number): number | undefined;
   /** CHUNKADD: a server has a chunk that the metadata do not know. */
   add(chunkId: number, version: number, lockedTo: number): void;
   /** CHUNKDEL: unused and without copies. */

@@ -21,6 +21,8 @@ export interface ChunkState {
   operation: Operation | undefined;
   /** Some copy may be out of sight: the next write raises the version first (spec 10 §4). */
   needsVersion: boolean;
+  /** No operation yet since the start of the master: a server out of sight may have a version that its predecessor gave. */
+  inherited: boolean;
   /**
    * Set after an operation that nobody carried out for certain, until one succeeds: copies from this version on hold all that
    * was acknowledged, but the version of the chunk may be held by a server out of sight and cannot be used again. They are
@@ -33,6 +35,9 @@ export class CopyTable {
   private readonly chunks = new Map<number, ChunkState>();
   private readonly byServer = new Map<ServerId, Set<number>>();
 
+  /** @param heldFrom rescue version of a chunk that an operation of a former master left */
+  constructor(private readonly heldFrom: (chunkId: number) => number | undefined) {}
+
   find(chunkId: number): ChunkState | undefined {
     return this.chunks.get(chunkId);
   }
@@ -41,7 +46,8 @@ export class CopyTable {
   of(chunkId: number): ChunkState {
     let chunk = this.chunks.get(chunkId);
     if (chunk === undefined) {
-      chunk = { copies: new Map(), operation: undefined, needsVersion: true, rescueVersion: undefined };
+      const rescueVersion = this.heldFrom(chunkId);
+      chunk = { copies: new Map(), operation: undefined, needsVersion: true, inherited: true, rescueVersion };
       this.chunks.set(chunkId, chunk);
     }
     return chunk;

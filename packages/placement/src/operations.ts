@@ -28,6 +28,8 @@ export class Operations {
     private readonly copies: CopyTable,
     private readonly send: (server: ServerId, command: Command) => void,
     private readonly onFree: (chunkId: number) => void,
+    /** No server that may hold copies is missing. */
+    private readonly allServersPresent: () => boolean,
   ) {}
 
   create(chunkId: number, servers: readonly ServerInfo[], done: (status: number) => void): void {
@@ -41,12 +43,29 @@ export class Operations {
     this.check(chunkId, chunk);
   }
 
-  /** One command to every valid copy of a chunk whose metadata have the new version already. */
-  change(chunkId: number, oldVersion: number, command: Command, done: (status: number) => void): void {
+  /** Gives the chunk a new version, with one command to every valid copy. */
+  change(
+    chunkId: number,
+    command: (newVersion: number, oldVersion: number) => Command,
+    done: (status: number) => void,
+  ): void {
     const chunk = this.copies.of(chunkId);
+    const oldVersion = this.table.version(chunkId) ?? 1;
+    const newVersion = this.unusedVersion(chunkId, chunk);
     begin(chunk, newOperation(oldVersion, done));
-    this.sendToValid(chunk, command);
+    this.table.setVersion(chunkId, newVersion);
+    this.sendToValid(chunk, command(newVersion, oldVersion));
     this.check(chunkId, chunk);
+  }
+
+  /**
+   * A version that no copy has: above all that are in sight, and above the one that a former master may have given to a server out
+   * of sight without living to tell anybody.
+   */
+  private unusedVersion(chunkId: number, chunk: ChunkState): number {
+    let version = this.table.version(chunkId) ?? 1;
+    for (const copy of chunk.copies.values()) version = Math.max(version, copy.version);
+    return version + (chunk.inherited && !this.allServersPresent() ? 2 : 1);
   }
 
   /** Makes `newChunkId` a copy of another chunk, wherever that is valid; cut if a length is given. */
@@ -149,9 +168,10 @@ export class Operations {
   /** Emergency increase (spec 10 §7.4): the copies that are good leave behind the one that was lost. */
   private raiseRemaining(chunkId: number, chunk: ChunkState, operation: Operation): void {
     const oldVersion = this.table.version(chunkId) ?? 1;
+    const newVersion = this.unusedVersion(chunkId, chunk);
     begin(chunk, { ...operation, interrupted: false, uncertain: false, fromVersion: oldVersion });
-    this.table.setVersion(chunkId, oldVersion + 1);
-    this.sendToValid(chunk, { type: 'setVersion', chunkId, newVersion: oldVersion + 1, oldVersion });
+    this.table.setVersion(chunkId, newVersion);
+    this.sendToValid(chunk, { type: 'setVersion', chunkId, newVersion, oldVersion });
     this.check(chunkId, chunk);
   }
 
@@ -160,12 +180,11 @@ export class Operations {
     const { fromVersion } = operation;
     if (fromVersion === undefined) return false;
     chunk.needsVersion = true;
-    const version = this.table.version(chunkId) ?? fromVersion;
     if (!operation.uncertain) {
       // Nobody has the new version: it may be given to the next operation (spec 10 §7.2).
-      this.table.setVersion(chunkId, version - 1);
+      this.table.setVersion(chunkId, fromVersion);
       for (const copy of chunk.copies.values())
-        if (copy.state === 'wrongVersion' && copy.version === version - 1) copy.state = 'valid';
+        if (copy.state === 'wrongVersion' && copy.version === fromVersion) copy.state = 'valid';
       return false;
     }
     chunk.rescueVersion = Math.min(chunk.rescueVersion ?? fromVersion, fromVersion);
@@ -176,11 +195,11 @@ export class Operations {
   /** Brings untouched copies to a version that nobody can have; false when there are none. */
   private raiseUntouched(chunkId: number, chunk: ChunkState, operation: Operation): boolean {
     const { rescueVersion } = chunk;
-    const newVersion = (this.table.version(chunkId) ?? 0) + 1;
+    const newVersion = this.unusedVersion(chunkId, chunk);
     let raised = false;
     for (const [id, copy] of chunk.copies) {
       if (rescueVersion === undefined || copy.state !== 'wrongVersion') continue;
-      if (copy.version < rescueVersion || copy.version >= newVersion) continue;
+      if (copy.version < rescueVersion) continue;
       if (!raised) this.table.setVersion(chunkId, newVersion);
       raised = true;
       copy.state = 'busy';
@@ -201,6 +220,7 @@ export class Operations {
 function begin(chunk: ChunkState, operation: Operation): void {
   chunk.operation = operation;
   chunk.needsVersion = false;
+  chunk.inherited = false;
 }
 
 function newOperation(fromVersion: number | undefined, done: (status: number) => void): Operation {

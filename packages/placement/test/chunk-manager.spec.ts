@@ -16,6 +16,7 @@ function cluster(serverCount: number, goal: number) {
     chunkIds: () => [CHUNK],
     add: () => undefined,
     delete: () => (state.deleted = true),
+    heldFrom: () => undefined,
     setVersion: (_id, version) => (state.version = version),
   };
   const sent: { server: number; command: Command }[] = [];
@@ -104,8 +105,7 @@ test('a version that a vanished server may have reached is not given to other da
   const { manager, state } = cluster(2, 2);
   manager.chunkReported(1, CHUNK, 1, false, 0);
   manager.chunkReported(2, CHUNK, 1, false, 0);
-  state.version = 2;
-  manager.raiseVersion(CHUNK, 1, () => undefined);
+  manager.raiseVersion(CHUNK, () => undefined);
   manager.serverLost(2, 1); // perhaps after it had carried the command out
   manager.operationAnswered(1, CHUNK, MFS_ERROR_NOTDONE);
   expect(state.version).toBeGreaterThanOrEqual(2);

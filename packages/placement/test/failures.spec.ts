@@ -43,6 +43,7 @@ class File {
         return this.lock(0);
       }
       this.created = true;
+      table.granted(this.chunkId, this.cluster.nowS + 120);
       const locations = manager.locations(this.chunkId).map((one) => one.id);
       this.session = { locations, version: table.row(this.chunkId).version };
     };
@@ -59,12 +60,10 @@ class File {
       return manager.create(this.chunkId, ready);
     }
     if (manager.canWrite(this.chunkId, nowS, SERVERS) !== MFS_STATUS_OK) return;
-    this.lock(120);
     if (!manager.needsVersion(this.chunkId)) return ready(MFS_STATUS_OK);
     this.waiting = true;
-    const row = table.row(this.chunkId);
-    row.version += 1;
-    manager.raiseVersion(this.chunkId, row.version - 1, ready);
+    this.lock(0);
+    manager.raiseVersion(this.chunkId, ready);
   }
   private attempted = false;
 

@@ -57,6 +57,13 @@ export class MemoryChunkTable implements ChunkTable {
   labels = (): [] => [];
   lockedTo = (id: number): number => this.rows.get(id)?.lockedTo ?? 0;
   chunkIds = (): number[] => [...this.rows.keys()];
+  private readonly raisedFrom = new Map<number, number>();
+  heldFrom = (id: number): number | undefined => this.raisedFrom.get(id);
+  /** A writer is given the chunk as it is (WRITE). */
+  granted(id: number, lockedTo: number): void {
+    this.row(id).lockedTo = lockedTo;
+    this.raisedFrom.delete(id);
+  }
   add(id: number, version: number, lockedTo: number): void {
     this.rows.set(id, { version, goal: 0, lockedTo });
   }
@@ -64,7 +71,10 @@ export class MemoryChunkTable implements ChunkTable {
     this.rows.delete(id);
   }
   setVersion(id: number, version: number): void {
-    this.row(id).version = version;
+    const row = this.row(id);
+    if (version <= row.version) this.raisedFrom.delete(id);
+    else if (row.lockedTo === 0 && !this.raisedFrom.has(id)) this.raisedFrom.set(id, row.version);
+    row.version = version;
   }
 }
 

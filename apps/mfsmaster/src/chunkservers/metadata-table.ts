@@ -46,6 +46,10 @@ export class MetadataChunkTable implements ChunkTable {
     return slot === 0 ? 0 : this.metadata.store.chunks.lockedTo(slot);
   }
 
+  heldFrom(chunkId: number): number | undefined {
+    return this.metadata.store.unfinished.raisedFrom.get(chunkId);
+  }
+
   *chunkIds(): Iterable<number> {
     const { chunks } = this.metadata.store;
     for (const slot of chunks.entries()) yield chunks.id(slot);

@@ -2,7 +2,16 @@
  * Reading and writing chunks on behalf of clients (spec 02 §8, 09 §10): what the metadata plan, the chunk manager carries out, and
  * the client is answered when the chunkservers have confirmed.
  */
-import { type Ctx, type Entry, FileOperations, type WritePlan } from '@wapiti-fs/metadata';
+import {
+  confirmCreation,
+  type CopyOfChunk,
+  type Ctx,
+  type Entry,
+  FileOperations,
+  reserveCopy,
+  useCopy,
+  type WritePlan,
+} from '@wapiti-fs/metadata';
 import {
   type AttributeRecord,
   type ChunkLocation,
@@ -28,6 +37,7 @@ import type { MasterContext } from '../context.js';
 import { ChunkQueue } from './chunk-queue.js';
 import type { ClientConnection } from './connection.js';
 import { DataCache } from './data-cache.js';
+import { PendingCopies } from './pending-copies.js';
 import { availableBytes } from './space.js';
 
 /** What a READ_CHUNK or WRITE_CHUNK answer holds. */
@@ -54,6 +64,7 @@ export class FileService {
   readonly operations: FileOperations;
   readonly cache = new DataCache();
   readonly queue: ChunkQueue;
+  readonly copies = new PendingCopies();
   private readonly pending = new Set<Pending>();
 
   constructor(private readonly master: () => MasterContext) {
@@ -123,8 +134,10 @@ export class FileService {
   ): void {
     const { nowS, chunkservers } = this.master();
     const { manager } = this;
-    const plan = this.operations.planWrite(client.anonymous(), inode, index, options.continues);
     const again = (): void => this.write(client, inode, index, options, reply);
+    const pending = this.copies.at(inode, index);
+    if (pending !== 0) return this.wait(pending, client, again, MFS_ERROR_CHUNKBUSY, reply);
+    const plan = this.operations.planWrite(client.anonymous(), inode, index, options.continues);
     if (!('action' in plan)) {
       if (plan.status !== MFS_ERROR_LOCKED) return reply(plan.status);
       const chunkId = this.master().metadata.store.nodes.chunkAt(inode, index);
@@ -142,7 +155,7 @@ export class FileService {
       return again();
     }
     if (obstacle !== MFS_STATUS_OK) return reply(obstacle);
-    this.beginWrite(client, plan, reply);
+    this.beginWrite(client, plan, reply, again);
   }
 
   /**
@@ -159,30 +172,72 @@ export class FileService {
     return this.manager.isSettling(this.master().nowS()) ? MFS_ERROR_EAGAIN : MFS_ERROR_NOSPACE;
   }
 
-  private beginWrite(client: ClientConnection, plan: WritePlan, reply: ChunkReply): void {
-    const { nowS } = this.master();
+  private beginWrite(client: ClientConnection, plan: WritePlan, reply: ChunkReply, again: () => void): void {
+    const { nowS, metadata } = this.master();
     const { manager } = this;
-    const { inode, index, chunkId, oldVersion, action } = plan;
-    const raises = action === 'existing' && manager.needsVersion(chunkId);
-    this.operations.commitWrite(nowS(), plan, raises);
+    const { chunkId, action } = plan;
+    if (action === 'duplicate') return this.makeCopy(client, plan, undefined, again, again, reply);
+    if (action === 'existing' && manager.needsVersion(chunkId)) return this.raise(client, plan, again, reply);
+    this.operations.commitWrite(nowS(), plan, false);
+    if (action === 'existing') return this.grant(client, plan, reply);
+    const rollback = (): void => this.operations.rollback(nowS(), plan);
     const granted = (): void => {
-      const { nodes, chunks } = this.master().metadata.store;
-      const slot = chunks.find(chunkId);
-      this.cache.modify(inode, client.sessionId);
-      const answer = {
-        length: nodes.length.get(inode),
-        chunkId,
-        version: slot === 0 ? 0 : chunks.version(slot),
-        locations: this.locations(chunkId),
-      };
-      reply(answer);
-      this.notifyChunk(client, inode, index, chunkId, answer.length, false);
+      confirmCreation(metadata, nowS(), chunkId);
+      this.grant(client, plan, reply);
     };
-    if (action === 'existing' && !raises) return granted();
-    const done = this.begin(client, () => this.operations.rollback(nowS(), plan), granted, reply);
-    if (action === 'new') manager.create(chunkId, done);
-    else if (action === 'duplicate') manager.duplicate(chunkId, plan.oldChunkId, undefined, done);
-    else manager.raiseVersion(chunkId, oldVersion, done);
+    manager.create(chunkId, this.begin(client, rollback, granted, reply));
+  }
+
+  /** The file gets what the version was raised for when it is: a master killed meanwhile leaves no lock. */
+  private raise(client: ClientConnection, { chunkId }: WritePlan, again: () => void, reply: ChunkReply): void {
+    const { nowS, metadata } = this.master();
+    const { chunks } = metadata.store;
+    // The writer goes on with a chunk that it holds. Nobody gets in between: the chunk is busy until it is locked again.
+    if (chunks.lockedTo(chunks.find(chunkId)) >= nowS()) metadata.commit({ op: 'UNLOCK', ts: nowS(), chunkId });
+    this.manager.raiseVersion(
+      chunkId,
+      this.begin(client, () => undefined, again, reply),
+    );
+  }
+
+  /**
+   * The chunk of a file that others share is copied, cut if a length is given, and the file gets the copy when the chunkservers have
+   * made it.
+   * @param again the file has changed meanwhile
+   */
+  makeCopy(
+    client: ClientConnection,
+    copy: CopyOfChunk,
+    lengthBytes: number | undefined,
+    made: () => void,
+    again: () => void,
+    refused: (status: number) => void,
+  ): void {
+    const { nowS, metadata } = this.master();
+    const { inode, index, oldChunkId, chunkId } = copy;
+    reserveCopy(metadata, nowS(), chunkId);
+    this.copies.add(inode, index, chunkId);
+    const forget = (): void => this.copies.delete(inode, index);
+    const taken = (): void => {
+      forget();
+      if (useCopy(metadata, nowS(), copy)) made();
+      else again();
+    };
+    this.manager.duplicate(chunkId, oldChunkId, lengthBytes, this.begin(client, forget, taken, refused));
+  }
+
+  private grant(client: ClientConnection, { inode, index, chunkId }: WritePlan, reply: ChunkReply): void {
+    const { nodes, chunks } = this.master().metadata.store;
+    const slot = chunks.find(chunkId);
+    this.cache.modify(inode, client.sessionId);
+    const answer = {
+      length: nodes.length.get(inode),
+      chunkId,
+      version: slot === 0 ? 0 : chunks.version(slot),
+      locations: this.locations(chunkId),
+    };
+    reply(answer);
+    this.notifyChunk(client, inode, index, chunkId, answer.length, false);
   }
 
   /** An operation of the chunkservers on behalf of a client: what is to be called with its status. */

@@ -1,11 +1,9 @@
 /** TRUNCATE: what the metadata plan; a chunk that is cut is cut on the chunkservers before the client hears of it (09 §11). */
 import {
-  beginTruncate,
   type ChunkCut,
   finishTruncate,
   planTruncate,
   type Refused,
-  rollbackTruncate,
   type TruncatePlan,
 } from '@wapiti-fs/metadata';
 import {
@@ -66,21 +64,24 @@ function cut(
   reply: TruncateReply,
 ): void {
   const { files, master } = client.service;
-  const { metadata, nowS } = master;
   const { manager, database } = master.chunkservers;
-  const { action, chunkId, oldChunkId, oldVersion, lengthInChunk } = plan.cut;
-  if (manager.isBusy(oldChunkId)) return wait(client, request, oldChunkId, MFS_ERROR_CHUNKBUSY, reply);
-  const obstacle = manager.canWrite(oldChunkId, nowS(), database.count);
+  const { action, index, chunkId, oldChunkId, lengthInChunk } = plan.cut;
+  const busy = files.copies.at(plan.inode, index) || (manager.isBusy(oldChunkId) ? oldChunkId : 0);
+  if (busy !== 0) return wait(client, request, busy, MFS_ERROR_CHUNKBUSY, reply);
+  const obstacle = manager.canWrite(oldChunkId, master.nowS(), database.count);
   if (obstacle !== MFS_STATUS_OK) return reply({ status: obstacle });
-  beginTruncate(metadata, nowS(), plan);
-  const done = files.begin(
-    client,
-    () => rollbackTruncate(metadata, nowS(), plan),
-    () => finish(client, request, plan, reply),
-    (status) => reply({ status }),
-  );
-  if (action === 'duplicate') manager.duplicate(chunkId, oldChunkId, lengthInChunk, done);
-  else manager.truncate(chunkId, oldVersion, lengthInChunk, done);
+  const refused = (status: number): void => reply({ status });
+  const done = (): void => finish(client, request, plan, reply);
+  if (action === 'duplicate') {
+    const copy = { inode: plan.inode, index, oldChunkId, chunkId };
+    files.makeCopy(client, copy, lengthInChunk, done, () => truncate(client, request, reply), refused);
+  } else {
+    manager.truncate(
+      chunkId,
+      lengthInChunk,
+      files.begin(client, () => undefined, done, refused),
+    );
+  }
 }
 
 function finish(client: ClientConnection, request: TruncateRequest, plan: TruncatePlan, reply: TruncateReply): void {

@@ -58,7 +58,7 @@ describe('chunks of files', () => {
     readFileSync(join(master.folder, 'changelog.0.mfs'), 'latin1')
       .split('\n')
       .map((line) => line.replace(/^\d+: \d+\|/, ''))
-      .filter((line) => /^(WRITE|UNLOCK|LENGTH|ROLLBACK|SETVERSION|TRUNC)/.test(line));
+      .filter((line) => /^(WRITE|UNLOCK|LENGTH|ROLLBACK|SETVERSION|TRUNC|CHUNK|SETFILECHUNK)/.test(line));
 
   it('are made, written, ended and read', async () => {
     const inode = await mount.create('file');
@@ -67,7 +67,7 @@ describe('chunks of files', () => {
     expect('locations' in granted && granted.locations.map(({ port }) => port).sort()).toEqual([9422, 9423]);
     expect(await end(inode, 1, 100)).toMatchObject({ status: 0 });
     expect(await read(inode)).toMatchObject({ variant: 'ok', chunkId: 1, version: 1, length: 100 });
-    expect(lines()).toEqual([`WRITE(${inode},0,1,0):1`, `LENGTH(${inode},100,0)`, 'UNLOCK(1)']);
+    expect(lines()).toEqual([`WRITE(${inode},0,0,0):1`, 'SETVERSION(1,1)', `LENGTH(${inode},100,0)`, 'UNLOCK(1)']);
   });
 
   it('holes need no server', async () => {
@@ -82,14 +82,14 @@ describe('chunks of files', () => {
     const granted = await write(inode);
     expect(granted).toMatchObject({ variant: 'ok', chunkId: 1, version: 2 });
     expect('locations' in granted && granted.locations.map(({ port }) => port)).toEqual([9423]);
-    expect(lines()).toEqual([`WRITE(${inode},0,1,0):1`, 'SETVERSION(1,2)']);
+    expect(lines()).toEqual([`WRITE(${inode},0,0,0):1`, 'SETVERSION(1,2)', 'SETVERSION(1,2)']);
   });
 
   it('are rolled back when all servers fail', async () => {
     for (const server of servers) server.answers.push(MFS_ERROR_NOTDONE);
     const inode = await mount.create('file');
     expect(await write(inode)).toMatchObject({ variant: 'status', status: MFS_ERROR_NOSPACE });
-    expect(lines()).toEqual([`WRITE(${inode},0,1,0):1`, `ROLLBACK(${inode},0,0,1)`]);
+    expect(lines()).toEqual([`WRITE(${inode},0,0,0):1`, `ROLLBACK(${inode},0,0,1)`]);
     expect(await write(inode)).toMatchObject({ variant: 'ok', chunkId: 2, version: 1 });
   });
 
@@ -124,7 +124,7 @@ describe('chunks of files', () => {
     await end(inode, 1, 1000);
     expect(await truncate(inode, 10)).toMatchObject({ variant: 'ok', prevLength: 1000, attributes: { length: 10 } });
     expect(servers.map((server) => server.commands.slice(-1))).toEqual([['MATOCS_TRUNCATE'], ['MATOCS_TRUNCATE']]);
-    expect(lines().slice(-3)).toEqual([`TRUNC(${inode},0):1`, 'UNLOCK(1)', `LENGTH(${inode},10,1)`]);
+    expect(lines().slice(-3)).toEqual(['SETVERSION(1,2)', 'UNLOCK(1)', `LENGTH(${inode},10,1)`]);
   });
 
   it('tell other mounts that hold the file, and all when a server is lost', async () => {
@@ -157,7 +157,8 @@ describe('chunks of files', () => {
       `WRITE(${inode},0,1,0):1`,
       'UNLOCK(1)',
       `ROLLBACK(${inode},0,0,1)`,
-      `WRITE(${inode},0,1,0):2`,
+      `WRITE(${inode},0,0,0):2`,
+      'SETVERSION(2,1)',
     ]);
   });
 
@@ -179,6 +180,6 @@ describe('chunks of files', () => {
     while (servers.some((server) => server.commands.length === 0))
       await new Promise((resolve) => setImmediate(resolve));
     await master.stop();
-    expect(lines()).toEqual([`WRITE(${inode},0,1,0):1`, `ROLLBACK(${inode},0,0,1)`]);
+    expect(lines()).toEqual([`WRITE(${inode},0,0,0):1`, `ROLLBACK(${inode},0,0,1)`]);
   });
 });

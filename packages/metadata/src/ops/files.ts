@@ -23,8 +23,8 @@ import { quotaAllows } from './quota.js';
 import { OK, refuse, type Refused } from './results.js';
 
 /**
- * What the chunk layer must do before {@link FileOperations.commitWrite}: `new` create chunk `chunkId` version 1; `duplicate` copy
- * `oldChunkId` into new `chunkId` version 1; `existing` use it, after raising the version where the layer finds that necessary.
+ * What the chunk layer must do: `new` create chunk `chunkId` version 1, after {@link FileOperations.commitWrite} and before
+ * {@link confirmCreation}; `duplicate` make a copy of `oldChunkId`, after {@link reserveCopy} and before {@link useCopy}, and plan anew; `existing` use it, after raising the version where the layer finds that necessary.
  */
 export interface WritePlan {
   readonly status: 0;
@@ -91,11 +91,13 @@ export class FileOperations {
     return { status: 0, action, inode, index, oldChunkId, chunkId, oldVersion, sclass };
   }
 
-  /** Carries out a plan in the same turn as it was made. @param opflag the chunkservers have something to do; ignored for new chunks */
+  /**
+   * Carries out a plan in the same turn as it was made. @param opflag as the reference writes it: the chunkservers have something to
+   * do. False: they have done it, or (`new`) the end is confirmed.
+   */
   commitWrite(now: number, plan: WritePlan, opflag: boolean): { length: number; version: number } {
-    const { inode, index, chunkId, action } = plan;
-    const flag = opflag || action !== 'existing' ? 1 : 0;
-    this.metadata.commit({ op: 'WRITE', ts: now, inode, index, opflag: flag, canmodmtime: 0, chunkId });
+    const { inode, index, chunkId } = plan;
+    this.metadata.commit({ op: 'WRITE', ts: now, inode, index, opflag: opflag ? 1 : 0, canmodmtime: 0, chunkId });
     const { nodes, chunks } = this.metadata.store;
     return { length: nodes.length.get(inode), version: chunks.version(chunks.find(chunkId)) };
   }

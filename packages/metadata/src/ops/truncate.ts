@@ -1,4 +1,7 @@
-/** Live truncate: spec 09 §11. A cut inside a chunk is work for chunkservers between {@link beginTruncate} and its end. */
+/**
+ * Live truncate: spec 09 §11. A cut inside a chunk is work for chunkservers before {@link finishTruncate}: with a version raised
+ * before, or in a copy (see {@link reserveCopy}).
+ */
 import {
   type AttributeRecord,
   DISABLE_SETLENGTH,
@@ -120,14 +123,6 @@ export function planTruncate(
   return 'status' in planned ? planned : { ...plan, ...planned };
 }
 
-/** Before chunkservers are told of a cut: the line TRUNC; returns the chunk's version that they must reach. */
-export function beginTruncate(metadata: Metadata, now: number, plan: TruncatePlan & { cut: ChunkCut }): number {
-  const { inode, cut } = plan;
-  metadata.commit({ op: 'TRUNC', ts: now, inode, index: cut.index, chunkId: cut.chunkId });
-  const { chunks } = metadata.store;
-  return chunks.version(chunks.find(cut.chunkId));
-}
-
 /** After the chunkservers have done their part, or at once where they have none. */
 export function finishTruncate(
   metadata: Metadata,
@@ -150,14 +145,4 @@ export function finishTruncate(
     if (!updates || length > old) metadata.commit({ op: 'LENGTH', ts, inode, length, canmodmtime: keepsTimes ? 0 : 1 });
   }
   return { ...OK, previousLength, attributes: attributeRecord(store, ctx, inode) };
-}
-
-/** The chunkservers failed. */
-export function rollbackTruncate(metadata: Metadata, now: number, plan: TruncatePlan & { cut: ChunkCut }): void {
-  const { nodes, chunks } = metadata.store;
-  const { inode, cut } = plan;
-  const { index, chunkId, oldChunkId } = cut;
-  if (nodes.isFile(inode) && nodes.chunkAt(inode, index) === chunkId)
-    metadata.commit({ op: 'ROLLBACK', ts: now, inode, index, previousChunkId: oldChunkId, chunkId });
-  else if (chunks.find(chunkId) !== 0) metadata.commit({ op: 'UNLOCK', ts: now, chunkId });
 }

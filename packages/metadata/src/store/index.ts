@@ -8,3 +8,4 @@ export * from './packed.js';
 export * from './stats.js';
 export * from './store.js';
 export * from './tables.js';
+export * from './unfinished.js';

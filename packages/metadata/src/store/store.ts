@@ -6,6 +6,7 @@ import { NODE_HAS_ACCESS_ACL, NODE_HAS_DEFAULT_ACL, NODE_HAS_XATTR, NodeTable } 
 import { addStats, noStats, StatsTable } from './stats.js';
 import type { Xattr } from './packed.js';
 import { ACL_ACCESS, aclKey, type Acl, goalClass, Tables } from './tables.js';
+import { UnfinishedWork } from './unfinished.js';
 
 /**
  * Everything an image holds, and what is derived from it. Reading is free for all; only `ops/apply` and the image reader write.
@@ -20,6 +21,7 @@ export class MetadataStore {
   readonly edges = new EdgeTable(this.nodes);
   readonly chunks = new ChunkTable();
   readonly tables = new Tables();
+  readonly unfinished = new UnfinishedWork();
   readonly stats = new StatsTable(this.nodes, this.edges);
   readonly freeInodes = new FreeInodes((inode) => this.nodes.exists(inode));
 

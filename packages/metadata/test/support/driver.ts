@@ -10,11 +10,11 @@ import {
 } from '@wapiti-fs/protocol';
 import {
   appendSlice,
-  beginTruncate,
   type Change,
   type ChunkHealth,
   changeClass,
   checkSoftQuotas,
+  confirmCreation,
   countArchived,
   countSettings,
   createClass,
@@ -34,7 +34,7 @@ import {
   quotaControl,
   renameClass,
   repairFile,
-  rollbackTruncate,
+  reserveCopy,
   type Session,
   type SessionParameters,
   setAcl,
@@ -48,6 +48,7 @@ import {
   snapshot,
   syncTimes,
   undelete,
+  useCopy,
 } from '../../src/index.js';
 
 /** Four numbers choose one operation and its arguments. */
@@ -158,7 +159,13 @@ export class Driver {
     (ctx, a, b, c) => {
       const plan = this.files.planWrite(ctx, this.file(a), b % 3, c % 2 === 0);
       if (!('action' in plan)) return;
+      if (plan.action === 'duplicate' && c % 4 > 0) {
+        reserveCopy(this.metadata, this.now, plan.chunkId);
+        if (c % 4 > 1) useCopy(this.metadata, this.now, plan);
+        return;
+      }
       this.files.commitWrite(this.now, plan, c % 3 === 0);
+      if (plan.action === 'new' && c % 2 === 0) confirmCreation(this.metadata, this.now, plan.chunkId);
       if (c % 5 === 0) this.files.rollback(this.now, plan);
       else if (c % 5 > 1) this.files.writeEnd(ctx, plan.chunkId, plan.inode, (b % 3) * MFSCHUNKSIZE + (c % 70000));
     },
@@ -167,9 +174,13 @@ export class Driver {
       const plan = planTruncate(this.metadata, ctx, this.file(a), pick([0, 1, 2, 4, 9, 11], c), length);
       if (!('inode' in plan)) return;
       const { cut } = plan;
-      if (cut !== undefined) {
-        beginTruncate(this.metadata, this.now, { ...plan, cut });
-        if (c % 4 === 1) return rollbackTruncate(this.metadata, this.now, { ...plan, cut });
+      if (cut?.action === 'duplicate') {
+        reserveCopy(this.metadata, this.now, cut.chunkId);
+        if (c % 4 === 1 || !useCopy(this.metadata, this.now, { ...cut, inode: plan.inode })) return;
+      } else if (cut !== undefined) {
+        const { chunkId, oldVersion } = cut;
+        this.metadata.commit({ op: 'SETVERSION', ts: this.now, chunkId, version: oldVersion + 1 });
+        if (c % 4 === 1) return;
       }
       finishTruncate(this.metadata, ctx, plan);
     },

@@ -14,6 +14,7 @@ export const chunksEffects = {
     // An unknown chunk is no error: spec 08 §8.2.
     const slot = store.chunks.find(change.chunkId);
     if (slot !== 0) store.chunks.setLockedTo(slot, 0);
+    store.unfinished.ended(change.chunkId);
   },
   CHUNKADD(store, change) {
     const { chunks } = store;
@@ -31,9 +32,16 @@ export const chunksEffects = {
     check(version === change.version, change, MFS_ERROR_WRONGVERSION, `chunk ${change.chunkId} has version ${version}`);
     check(store.chunks.referenceCount(slot) === 0, change, MFS_ERROR_ACTIVE, `chunk ${change.chunkId} is in use`);
     store.chunks.remove(slot);
+    store.unfinished.ended(change.chunkId);
   },
   SETVERSION(store, change) {
-    store.chunks.setVersion(findChunk(store, change, change.chunkId), change.version);
+    const { chunks, unfinished } = store;
+    const { chunkId, version, ts } = change;
+    const slot = findChunk(store, change, chunkId);
+    const from = chunks.version(slot);
+    if (version <= from) unfinished.ended(chunkId);
+    else if (chunks.lockedTo(slot) < ts) unfinished.raised(chunkId, from);
+    chunks.setVersion(slot, version);
   },
   INCVERSION(store, change) {
     const slot = findChunk(store, change, change.chunkId);

@@ -16,13 +16,16 @@ import { addChunkReference, dropChunkReference, setLength, shareChunks } from '.
 import type { Change } from '../records.js';
 import { check, checkResult, findChunk, checkFile, newChunk, stampModified, type Handlers } from './checks.js';
 
-/** Chunk for a write or truncate at an entry: used as it is, raised in version, or replaced by a new one (spec 08 §6.4). */
+/**
+ * Chunk for a write or truncate at an entry: used as it is, raised in version, or replaced by a new one (spec 08 §6.4). With
+ * opflag 0 a chunk for a hole is only being made.
+ */
 function takeChunk(
   store: MetadataStore,
   change: Change & { inode: number; index: number; chunkId: number },
-  raise: boolean,
+  opflag: boolean,
 ): void {
-  const { nodes, chunks } = store;
+  const { nodes, chunks, unfinished } = store;
   const { inode, index, chunkId, ts } = change;
   const old = nodes.chunkAt(inode, index);
   let slot = 0;
@@ -32,12 +35,14 @@ function takeChunk(
   }
   if (old !== 0 && chunks.referenceCount(slot) === 1) {
     checkResult(change, 'chunk id', chunkId, old);
-    if (raise) chunks.setVersion(slot, chunks.version(slot) + 1);
+    if (opflag) chunks.setVersion(slot, chunks.version(slot) + 1);
+    unfinished.ended(chunkId);
   } else {
     slot = newChunk(store, change, chunkId);
     dropChunkReference(store, inode, old);
     nodes.setChunkAt(inode, index, chunkId);
     addChunkReference(store, inode, chunkId);
+    if (old === 0 && !opflag) unfinished.creations.set(chunkId, { inode, index });
   }
   chunks.setLockedTo(slot, ts + LOCKTIMEOUT_S);
 }
@@ -91,6 +96,7 @@ export const filesEffects = {
     }
     const slot = store.chunks.find(chunkId);
     if (slot !== 0) store.chunks.setLockedTo(slot, 0);
+    store.unfinished.ended(chunkId);
   },
   APPEND(store, change) {
     const { nodes } = store;
@@ -123,6 +129,7 @@ export const filesEffects = {
     check(index <= MFS_MAX_CHUNK_INDEX, change, MFS_ERROR_INDEXTOOBIG, `index ${index}`);
     const chunkId = nodes.chunkAt(inode, index);
     check(chunkId !== 0, change, MFS_ERROR_NOCHUNK, `no chunk at index ${index}`);
+    store.unfinished.ended(chunkId);
     if (version === 0) setEntry(store, inode, index, 0);
     else chunks.setVersion(findChunk(store, change, chunkId), version);
     stampModified(store, inode, change.ts);
