@@ -135,7 +135,8 @@ class Master implements RunningMaster {
   private rollBackCreations(): void {
     const { metadata, nowS } = this.context;
     const count = rollBackCreations(metadata, nowS());
-    if (count > 0) this.log.notice(`${count} chunks that were being made at the end of the former master are taken back`);
+    if (count > 0)
+      this.log.notice(`${count} chunks that were being made at the end of the former master are taken back`);
   }
 
   /**

@@ -24,6 +24,7 @@ import {
   MATOCS_MASTER_ACK,
   MATOCS_SET_VERSION,
   MATOCS_TRUNCATE,
+  MFS_STATUS_OK,
   type Message,
   type MessageValue,
   NOP_FRAME,
@@ -202,7 +203,7 @@ export class FakeChunkserver extends Peer {
     const operation = this.operation(type, payload);
     if (operation === undefined) return false;
     this.commands.push(operation.name);
-    const status = this.answers.shift() ?? 0;
+    const status = this.answers.shift() ?? this.carryOut(type, payload);
     // answers to all operations have the same layout
     if (status !== 'silent') {
       const frame = CSTOMA_CREATE.encode({ chunkId: operation.chunkId, status });
@@ -210,6 +211,11 @@ export class FakeChunkserver extends Peer {
       this.send(frame);
     }
     return true;
+  }
+
+  /** Does what a command says; the status of the answer. */
+  protected carryOut(_type: number, _payload: Buffer): number {
+    return MFS_STATUS_OK;
   }
 
   private operation(type: number, payload: Buffer): { name: string; chunkId: number } | undefined {
@@ -302,7 +308,11 @@ export class TestMaster {
 
   /** A chunkserver that has not registered. */
   async newChunkserver(): Promise<FakeChunkserver> {
-    return this.keep(new FakeChunkserver(await connected(this.role.context.chunkservers.port)));
+    return this.chunkserverOf((socket) => new FakeChunkserver(socket));
+  }
+
+  async chunkserverOf<P extends FakeChunkserver>(make: (socket: Socket) => P): Promise<P> {
+    return this.keep(make(await connected(this.role.context.chunkservers.port)));
   }
 
   async chunkserver(port: number, chunks: { chunkId: number; version: number }[] = []): Promise<FakeChunkserver> {

@@ -19,6 +19,8 @@ export interface Operation {
   failed: boolean;
   /** Version of copies that are untouched; undefined: the chunk is new, untouched copies do not exist. */
   readonly fromVersion: number | undefined;
+  /** Version of the chunk before its last raise. */
+  readonly versionBefore: number;
   readonly done: (status: number) => void;
 }
 
@@ -35,7 +37,7 @@ export class Operations {
   create(chunkId: number, servers: readonly ServerInfo[], done: (status: number) => void): void {
     const version = this.table.version(chunkId) ?? 1;
     const chunk = this.copies.of(chunkId);
-    begin(chunk, newOperation(undefined, done));
+    begin(chunk, newOperation(undefined, version, done));
     for (const server of servers) {
       this.copies.set(chunkId, chunk, server.id, { state: 'busy', version, marked: false });
       this.send(server.id, { type: 'create', chunkId, version });
@@ -52,7 +54,7 @@ export class Operations {
     const chunk = this.copies.of(chunkId);
     const oldVersion = this.table.version(chunkId) ?? 1;
     const newVersion = this.unusedVersion(chunkId, chunk);
-    begin(chunk, newOperation(oldVersion, done));
+    begin(chunk, newOperation(oldVersion, oldVersion, done));
     this.table.setVersion(chunkId, newVersion);
     this.sendToValid(chunk, command(newVersion, oldVersion));
     this.check(chunkId, chunk);
@@ -78,7 +80,7 @@ export class Operations {
     const newVersion = this.table.version(newChunkId) ?? 1;
     const oldVersion = this.table.version(oldChunkId) ?? 0;
     const chunk = this.copies.of(newChunkId);
-    begin(chunk, newOperation(undefined, done));
+    begin(chunk, newOperation(undefined, newVersion, done));
     const ids = { newChunkId, newVersion, oldChunkId, oldVersion };
     const command: Command =
       lengthBytes === undefined ? { type: 'duplicate', ...ids } : { type: 'duptrunc', ...ids, length: lengthBytes };
@@ -132,7 +134,7 @@ export class Operations {
   /** Raises copies that hold all that was acknowledged to a usable version; false when there are none. */
   rescue(chunkId: number, chunk: ChunkState): boolean {
     if (chunk.operation !== undefined || chunk.rescueVersion === undefined) return false;
-    const operation = newOperation(chunk.rescueVersion, () => undefined);
+    const operation = newOperation(chunk.rescueVersion, this.table.version(chunkId) ?? 0, () => undefined);
     if (!this.raiseUntouched(chunkId, chunk, operation)) return false;
     this.check(chunkId, chunk);
     return true;
@@ -169,7 +171,13 @@ export class Operations {
   private raiseRemaining(chunkId: number, chunk: ChunkState, operation: Operation): void {
     const oldVersion = this.table.version(chunkId) ?? 1;
     const newVersion = this.unusedVersion(chunkId, chunk);
-    begin(chunk, { ...operation, interrupted: false, uncertain: false, fromVersion: oldVersion });
+    begin(chunk, {
+      ...operation,
+      interrupted: false,
+      uncertain: false,
+      fromVersion: oldVersion,
+      versionBefore: oldVersion,
+    });
     this.table.setVersion(chunkId, newVersion);
     this.sendToValid(chunk, { type: 'setVersion', chunkId, newVersion, oldVersion });
     this.check(chunkId, chunk);
@@ -177,14 +185,14 @@ export class Operations {
 
   /** Nobody carried the operation out for certain: what is untouched is used again. True when commands were sent. */
   private recoverUntouched(chunkId: number, chunk: ChunkState, operation: Operation): boolean {
-    const { fromVersion } = operation;
+    const { fromVersion, versionBefore } = operation;
     if (fromVersion === undefined) return false;
     chunk.needsVersion = true;
     if (!operation.uncertain) {
       // Nobody has the new version: it may be given to the next operation (spec 10 §7.2).
-      this.table.setVersion(chunkId, fromVersion);
+      this.table.setVersion(chunkId, versionBefore);
       for (const copy of chunk.copies.values())
-        if (copy.state === 'wrongVersion' && copy.version === fromVersion) copy.state = 'valid';
+        if (copy.state === 'wrongVersion' && copy.version === versionBefore) copy.state = 'valid';
       return false;
     }
     chunk.rescueVersion = Math.min(chunk.rescueVersion ?? fromVersion, fromVersion);
@@ -196,6 +204,7 @@ export class Operations {
   private raiseUntouched(chunkId: number, chunk: ChunkState, operation: Operation): boolean {
     const { rescueVersion } = chunk;
     const newVersion = this.unusedVersion(chunkId, chunk);
+    const versionBefore = this.table.version(chunkId) ?? 0;
     let raised = false;
     for (const [id, copy] of chunk.copies) {
       if (rescueVersion === undefined || copy.state !== 'wrongVersion') continue;
@@ -205,7 +214,7 @@ export class Operations {
       copy.state = 'busy';
       this.send(id, { type: 'setVersion', chunkId, newVersion, oldVersion: copy.version });
     }
-    if (raised) begin(chunk, { ...operation, interrupted: false, uncertain: false, failed: true });
+    if (raised) begin(chunk, { ...operation, interrupted: false, uncertain: false, failed: true, versionBefore });
     return raised;
   }
 
@@ -223,6 +232,10 @@ function begin(chunk: ChunkState, operation: Operation): void {
   chunk.inherited = false;
 }
 
-function newOperation(fromVersion: number | undefined, done: (status: number) => void): Operation {
-  return { interrupted: false, uncertain: false, onlyNoSpace: true, failed: false, fromVersion, done };
+function newOperation(
+  fromVersion: number | undefined,
+  versionBefore: number,
+  done: (status: number) => void,
+): Operation {
+  return { interrupted: false, uncertain: false, onlyNoSpace: true, failed: false, fromVersion, versionBefore, done };
 }

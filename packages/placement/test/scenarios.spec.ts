@@ -332,6 +332,60 @@ describe('a restarted master', () => {
     expect(cluster.table.version(chunkId)).toBe(2);
   });
 
+  it('raises what an operation of its predecessor left behind, though a server is missing, and not to a version that one may have', () => {
+    const { cluster, chunkId } = written();
+    const [first, second] = holders(cluster, chunkId) as [number, number];
+    lose(cluster, second);
+    write(cluster, chunkId, 1);
+    cluster.manager.versionRestored(chunkId); // the next write raises the version
+    cluster.manager.raiseVersion(chunkId, () => undefined);
+    expect(cluster.table.version(chunkId)).toBe(3); // recorded, but never told to the server
+    cluster.restartMaster();
+    cluster.nowS += 20;
+    expect(cluster.manager.canWrite(chunkId, cluster.nowS, 3)).toBe(MFS_ERROR_EAGAIN);
+    cluster.settle();
+    expect(locations(cluster, chunkId)).toEqual([first]);
+    expect(cluster.server(first).disk.get(chunkId)).toEqual({ version: 5, data: 1 });
+    cluster.start(cluster.server(second));
+    expect(locations(cluster, chunkId)).toEqual([first]);
+  });
+
+  it('leaves copies of a server that missed a granted version alone', () => {
+    const { cluster, chunkId } = written();
+    const [first, second] = holders(cluster, chunkId) as [number, number];
+    lose(cluster, second);
+    write(cluster, chunkId, 1);
+    lose(cluster, first);
+    cluster.start(cluster.server(second));
+    cluster.restartMaster();
+    loop(cluster);
+    expect(cluster.manager.tryRepair(chunkId, cluster.nowS)).toBe(false);
+    expect(locations(cluster, chunkId)).toEqual([]);
+    expect(cluster.server(second).disk.get(chunkId)?.version).toBe(1);
+  });
+
+  it('takes copies that are ahead of its records, though a server is missing', () => {
+    const { cluster, chunkId } = written();
+    const [first, second] = holders(cluster, chunkId) as [number, number];
+    cluster.server(first).disk.set(chunkId, { version: 2, data: 3 });
+    cluster.server(second).crash();
+    cluster.restartMaster();
+    cluster.nowS += 20;
+    expect(cluster.manager.tryRepair(chunkId, cluster.nowS)).toBe(true);
+    expect(locations(cluster, chunkId)).toEqual([first]);
+  });
+
+  it('does not give a version again that a server has whose record was lost', () => {
+    const { cluster, chunkId } = written();
+    const [first, second] = holders(cluster, chunkId) as [number, number];
+    cluster.server(first).disk.set(chunkId, { version: 2, data: 0 });
+    cluster.restartMaster();
+    cluster.nowS += 20;
+    write(cluster, chunkId, 5);
+    expect(cluster.table.version(chunkId)).toBe(3);
+    expect(locations(cluster, chunkId)).toEqual([second]);
+  });
+
   it('takes one server that is a version ahead for wrong when another has the recorded one', () => {
     const { cluster, chunkId } = written();
     const [first, second] = holders(cluster, chunkId) as [number, number];

@@ -72,7 +72,8 @@ export class MemoryChunkTable implements ChunkTable {
   }
   setVersion(id: number, version: number): void {
     const row = this.row(id);
-    if (version <= row.version) this.raisedFrom.delete(id);
+    if (version <= (this.raisedFrom.get(id) ?? 0)) this.raisedFrom.delete(id);
+    else if (version <= row.version) row.version = version;
     else if (row.lockedTo === 0 && !this.raisedFrom.has(id)) this.raisedFrom.set(id, row.version);
     row.version = version;
   }

@@ -1,11 +1,5 @@
 /** TRUNCATE: what the metadata plan; a chunk that is cut is cut on the chunkservers before the client hears of it (09 §11). */
-import {
-  type ChunkCut,
-  finishTruncate,
-  planTruncate,
-  type Refused,
-  type TruncatePlan,
-} from '@wapiti-fs/metadata';
+import { type ChunkCut, finishTruncate, planTruncate, type Refused, type TruncatePlan } from '@wapiti-fs/metadata';
 import {
   type AttributeRecord,
   MFS_ERROR_CHUNKBUSY,

@@ -21,6 +21,11 @@ export class UnfinishedWork {
     if (!this.raisedFrom.has(chunkId)) this.raisedFrom.set(chunkId, fromVersion);
   }
 
+  /** A raise was refused by all; an earlier one may still be unfinished. */
+  lowered(chunkId: number, version: number): void {
+    if ((this.raisedFrom.get(chunkId) ?? 0) >= version) this.raisedFrom.delete(chunkId);
+  }
+
   /** The chunk is given to somebody in the version that it has, or is no more. */
   ended(chunkId: number): void {
     this.raisedFrom.delete(chunkId);

@@ -38,9 +38,10 @@ export const chunksEffects = {
     const { chunks, unfinished } = store;
     const { chunkId, version, ts } = change;
     const slot = findChunk(store, change, chunkId);
-    const from = chunks.version(slot);
-    if (version <= from) unfinished.ended(chunkId);
-    else if (chunks.lockedTo(slot) < ts) unfinished.raised(chunkId, from);
+    const before = chunks.version(slot);
+    if (version === before) unfinished.ended(chunkId);
+    else if (version < before) unfinished.lowered(chunkId, version);
+    else if (chunks.lockedTo(slot) < ts) unfinished.raised(chunkId, before);
     chunks.setVersion(slot, version);
   },
   INCVERSION(store, change) {
