@@ -6,12 +6,20 @@ import {
   truncateSync,
   writeFileSync,
   openSync,
+  readSync,
   writeSync,
   closeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
-import { CLTOCS_READ, CSTOCL_READ_STATUS, DATA_PROTOCOL, FrameParser, MFS_ERROR_CRC } from '@wapiti-fs/protocol';
+import {
+  CLTOCS_READ,
+  CSTOCL_READ_STATUS,
+  DATA_PROTOCOL,
+  FrameParser,
+  MFS_ERROR_CRC,
+  MFS_STATUS_OK,
+} from '@wapiti-fs/protocol';
 
 import { type Daemon, type Implementation, Lab } from '../harness/lab.js';
 import { eventually } from '../harness/processes.js';
@@ -25,6 +33,15 @@ function chunkFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.mfs'))
     .map((name) => join(folder, name));
+}
+
+/** Whether our chunkserver was killed while it had the file open. */
+function hasNote(file: string): boolean {
+  const header = Buffer.alloc(64);
+  const fd = openSync(file, 'r');
+  readSync(fd, header, 0, header.length, 0);
+  closeSync(fd);
+  return header.includes('WPTNOTE1');
 }
 
 /** Our chunkserver at a C master with a C client, beside C chunkservers. */
@@ -191,12 +208,23 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'alone'), 'after the swap', { flag: 'a' });
     await remount();
     expect(readFileSync(join(dir, 'alone')).equals(Buffer.concat([before, Buffer.from('after the swap')]))).toBe(true);
-    await server('b').process.stop();
+    // Killed, ours leaves a note in the header of what it wrote last: neither the tool nor the C chunkserver minds.
+    writeFileSync(join(dir, 'alone'), ', killed', { flag: 'a' });
+    await server('b').process.kill();
+    expect(chunkFiles(server('b').folders[0] as string).some(hasNote)).toBe(true);
     await chunkTool('b');
     await server('a').process.stop();
     await start('a', 'wapiti', true);
     await start('b', 'c', true);
     await lab.waitChunkservers(master, 2);
+    await eventually('both copies', async () => (await copies(join(dir, 'alone'))).length === 2);
+    const [, id, version] = /chunk 0: ([0-9A-F]{16})_([0-9A-F]{8})/.exec(
+      await client('mfsfileinfo', join(dir, 'alone')),
+    ) as unknown as [string, string, string];
+    expect(await readStatus('b', id, version, before.length + 20)).toBe(MFS_STATUS_OK);
+    writeFileSync(join(dir, 'alone'), ', and on', { flag: 'a' });
+    await remount();
+    expect(readFileSync(join(dir, 'alone'), 'latin1').endsWith('after the swap, killed, and on')).toBe(true);
   }, 120_000);
 
   it('lets the writer go on when our server dies in the middle of a chain', async () => {

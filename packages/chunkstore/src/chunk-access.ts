@@ -3,15 +3,16 @@ import { crc32 } from 'node:zlib';
 
 import type { Clock, Logger } from '@wapiti-fs/runtime';
 
-import { type BlocksRead, ChunkFile } from './chunk-file.js';
+import type { BlocksRead } from './chunk-data.js';
+import { ChunkFile, type ChunkFileRules } from './chunk-file.js';
 import { type ChunkIndex, type ChunkRecord, FLAG_DAMAGED } from './chunk-index.js';
 import { ChunkError, ioError, StoreStatus } from './errors.js';
 import type { Folder, FolderRules, LockFile } from './folder.js';
 import { FolderSet, type StoreEvents } from './folder-set.js';
-import { BLOCK_SIZE_BYTES, BLOCKS_PER_CHUNK } from './format.js';
 import type { FolderLine } from './hdd-config.js';
 import { type OpenChunk, OpenFiles } from './open-files.js';
 import { nodeStoreFs, type StoreFs } from './store-fs.js';
+import { checkPlace, WriteRun } from './write-run.js';
 
 const MAX_IDLE_FILES = 1000;
 
@@ -43,12 +44,15 @@ export interface StoreOptions {
   /** Go on without folders that cannot be used (ALLOW_STARTING_WITH_INVALID_DISKS). */
   readonly allowUnusable?: boolean;
   readonly io?: StoreFs;
+  /** 16 bytes that are others after each start of the machine; default: those of the kernel. */
+  readonly bootId?: Buffer;
 }
 
 export class ChunkAccess {
   protected readonly io: StoreFs;
   protected readonly files: OpenFiles;
   protected readonly folderSet: FolderSet;
+  protected bootId: Buffer | undefined;
 
   protected constructor(
     protected readonly options: StoreOptions,
@@ -56,6 +60,7 @@ export class ChunkAccess {
     readonly rules: StoreRules,
   ) {
     this.io = options.io ?? nodeStoreFs;
+    this.bootId = options.bootId;
     this.files = new OpenFiles(MAX_IDLE_FILES, (chunk) => this.finishFile(chunk));
     this.folderSet = new FolderSet({ ...options, io: this.io, rules });
     this.folderSet.metaid = options.metaid;
@@ -104,9 +109,17 @@ export class ChunkAccess {
     const folder = this.folderSet.folderOf(record);
     const path = folder.filePath(record.subfolder, id, record.version);
     const expected = checkHeader ? record.version : undefined;
-    const file = await ChunkFile.open(this.io, folder.stats, path, id, expected, this.rules.sparsifyOnWrite);
+    const file = await ChunkFile.open(this.io, folder.stats, path, id, expected, this.fileRules);
+    if (file.mended.length > 0) {
+      const blocks = file.mended.join(', ');
+      this.options.log.notice(`${path}: was being written when the process ended; new CRC for block ${blocks}`);
+    }
     this.folderSet.setLayout(id, file.blocks, file.headerSize);
     return this.opened(record, folder, file);
+  }
+
+  protected get fileRules(): ChunkFileRules {
+    return { sparsify: this.rules.sparsifyOnWrite, bootId: this.bootId };
   }
 
   protected opened(record: ChunkRecord, folder: Folder, file: ChunkFile): OpenChunk {
@@ -131,9 +144,18 @@ export class ChunkAccess {
     }
   }
 
+  /** The file as it shall stay: all CRCs stored, no note of writes. */
+  protected async finishWriting(chunk: OpenChunk): Promise<void> {
+    try {
+      await chunk.file.finish();
+    } catch (error) {
+      throw this.noted(chunk.id, error);
+    }
+  }
+
   protected async finishFile(chunk: OpenChunk): Promise<void> {
     if (chunk.gone) return;
-    await this.flush(chunk);
+    await this.finishWriting(chunk);
     if (!this.rules.fsyncBeforeClose) return;
     const startMs = performance.now();
     try {
@@ -191,14 +213,16 @@ export class ChunkAccess {
     data: Buffer,
     crc: number,
   ): Promise<void> {
-    if (block >= BLOCKS_PER_CHUNK) throw new ChunkError(StoreStatus.BNUMTOOBIG, `block ${block}`);
-    if (data.length > BLOCK_SIZE_BYTES) throw new ChunkError(StoreStatus.WRONGSIZE, `size ${data.length}`);
-    if (offset + data.length > BLOCK_SIZE_BYTES)
-      throw new ChunkError(StoreStatus.WRONGOFFSET, `offset ${offset}, size ${data.length}`);
+    checkPlace(block, offset, data.length);
     if (crc32(data) !== crc) throw new ChunkError(StoreStatus.CRC, `chunk ${chunk.id}: CRC of received data is wrong`);
+    await this.writeRun(chunk, version, new WriteRun(block, offset, data, crc));
+  }
+
+  /** The same for data that are checked already, and that may grow until it is their turn. */
+  async writeRun(chunk: OpenChunk, version: number, run: WriteRun): Promise<void> {
     const before = chunk.file.blocks;
     try {
-      await chunk.file.write(block, offset, data, crc, () => checkSession(chunk, version));
+      await chunk.file.write(run, () => checkSession(chunk, version));
     } catch (error) {
       throw this.noted(chunk.id, error);
     } finally {

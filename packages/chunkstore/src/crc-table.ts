@@ -1,5 +1,5 @@
 /** The CRC table of an open chunk, in memory; remembers which part of it is not on disk yet. */
-import { BLOCKS_PER_CHUNK, CRC_TABLE_SIZE_BYTES, EMPTY_BLOCK_CRC } from './format.js';
+import { BLOCKS_PER_CHUNK, EMPTY_BLOCK_CRC } from './format.js';
 import { type StoreFs, writeFully } from './store-fs.js';
 
 const DONE = Promise.resolve();
@@ -22,9 +22,13 @@ export class CrcTable {
     readonly bytes: Buffer,
     blocks: number,
   ) {
-    const stale = blocks < BLOCKS_PER_CHUNK && bytes.readUInt32BE(CRC_TABLE_SIZE_BYTES - 4) !== EMPTY_BLOCK_CRC;
-    if (stale) this.fillersFrom = blocks;
-    this.fill(blocks);
+    // Zeros in a new file, or those of blocks that were cut off.
+    for (let block = blocks; block < BLOCKS_PER_CHUNK; block++) {
+      if (bytes.readUInt32BE(4 * block) === EMPTY_BLOCK_CRC) continue;
+      this.fillersFrom = blocks;
+      this.fill(blocks);
+      break;
+    }
   }
 
   private fill(blocks: number): void {

@@ -1,5 +1,5 @@
 /** I/O of one folder over the last minute, hour and day (spec 04 §10.1), and since the start. */
-import type { IoMeter } from './chunk-file.js';
+import type { IoMeter } from './chunk-data.js';
 
 /** The fields of a 64-byte statistics block; times in microseconds. */
 export interface DiskStatsBlock {

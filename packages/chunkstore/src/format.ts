@@ -70,6 +70,10 @@ export function encodeVersion(version: number): { offset: number; bytes: Buffer 
   return { offset: VERSION_OFFSET, bytes };
 }
 
+export function versionOf(header: Buffer): number {
+  return header.readUInt32BE(VERSION_OFFSET);
+}
+
 /**
  * Compares the first 20 bytes of a chunk file with what its name tells; `version` undefined: not compared
  * (set version ignores it, spec 05 §4.4). A difference is a ChunkError IO.
@@ -80,7 +84,7 @@ export function checkHeader(header: Buffer, id: number, version: number | undefi
     throw new ChunkError(StoreStatus.IO, `${path}: wrong signature in header`, { damaged: true });
   }
   const foundId = header.readBigUInt64BE(8);
-  const foundVersion = header.readUInt32BE(VERSION_OFFSET);
+  const foundVersion = versionOf(header);
   if (foundId !== BigInt(id) || (version !== undefined && foundVersion !== version)) {
     throw new ChunkError(
       StoreStatus.IO,

@@ -15,7 +15,7 @@
 export { combineCrc, replaceInCrc, shiftCrc } from './crc-shift.js';
 export { BufferPool } from './buffer-pool.js';
 export { ChunkIndex, FLAG_DAMAGED, type ChunkRecord, UNKNOWN_BLOCKS } from './chunk-index.js';
-export type { BlocksRead } from './chunk-file.js';
+export type { BlocksRead } from './chunk-data.js';
 export { type DiskStatsBlock, emptyStats } from './disk-stats.js';
 export { ChunkError, FolderError, StoreStatus, type StoreStatusCode } from './errors.js';
 export { Folder, type FolderState, type LockFile } from './folder.js';
@@ -34,3 +34,4 @@ export type { OpenChunk } from './open-files.js';
 export { nodeStoreFs, type StoreFs } from './store-fs.js';
 export { DEFAULT_RULES, type StoreOptions, type StoreRules } from './chunk-access.js';
 export { ChunkStore, type SpaceSum } from './store.js';
+export { checkPlace, WriteRun } from './write-run.js';

@@ -9,6 +9,7 @@ export type IoCallback = (error: NodeJS.ErrnoException | null, sizeBytes: number
 export interface StoreFs {
   read(fd: number, buffer: Buffer, offset: number, length: number, position: number, callback: IoCallback): void;
   write(fd: number, buffer: Buffer, offset: number, length: number, position: number, callback: IoCallback): void;
+  writev(fd: number, parts: readonly Buffer[], position: number, callback: IoCallback): void;
   open(path: string, flags: number, mode?: number): Promise<number>;
   close(fd: number): Promise<void>;
   fileSize(fd: number): Promise<number>;
@@ -34,6 +35,7 @@ function promised<T>(start: (done: (error: NodeJS.ErrnoException | null, value: 
 export const nodeStoreFs: StoreFs = {
   read: (fd, buffer, offset, length, position, callback) => fs.read(fd, buffer, offset, length, position, callback),
   write: (fd, buffer, offset, length, position, callback) => fs.write(fd, buffer, offset, length, position, callback),
+  writev: (fd, parts, position, callback) => fs.writev(fd, parts, position, callback),
   open: (path, flags, mode) => promised<number>((done) => fs.open(path, flags, mode ?? 0o666, done)),
   close: (fd) => promised<void>((done) => fs.close(fd, (error) => done(error ?? null, undefined))),
   fileSize: (fd) => promised<fs.Stats>((done) => fs.fstat(fd, done)).then((stats) => stats.size),
@@ -91,4 +93,37 @@ export function writeFully(
     };
     step(0);
   });
+}
+
+/** Writes several buffers of `sizeBytes` in all, one behind the other. */
+export function writeParts(
+  io: StoreFs,
+  fd: number,
+  parts: readonly Buffer[],
+  sizeBytes: number,
+  position: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    io.writev(fd, parts, position, (error, writtenBytes) => {
+      if (error) reject(error);
+      else if (writtenBytes === sizeBytes) resolve();
+      else writeRest(io, fd, parts, writtenBytes, position).then(resolve, reject);
+    });
+  });
+}
+
+/** The kernel took fewer bytes than it was given: the rest goes piece by piece. */
+async function writeRest(
+  io: StoreFs,
+  fd: number,
+  parts: readonly Buffer[],
+  doneBytes: number,
+  position: number,
+): Promise<void> {
+  let start = 0;
+  for (const part of parts) {
+    const from = Math.max(0, doneBytes - start);
+    if (from < part.length) await writeFully(io, fd, part, from, part.length - from, position + start + from);
+    start += part.length;
+  }
 }

@@ -15,6 +15,7 @@ import { Folder } from './folder.js';
 import { CHUNK_SIZE_BYTES, encodeVersion } from './format.js';
 import type { FolderLine } from './hdd-config.js';
 import type { OpenChunk } from './open-files.js';
+import { readBootId } from './write-note.js';
 
 const TICK_MS = 1000;
 const IDLE_FILE_MS = 5000;
@@ -42,6 +43,7 @@ export class ChunkStore extends ChunkAccess {
   static async open(options: StoreOptions): Promise<ChunkStore> {
     const store = new ChunkStore(options, { ...DEFAULT_RULES, ...options.rules });
     try {
+      store.bootId ??= await readBootId(store.io);
       for (const line of options.folders) await store.takeFolder(line, options.allowUnusable ?? false);
     } catch (error) {
       await store.close();
@@ -128,7 +130,7 @@ export class ChunkStore extends ChunkAccess {
     try {
       const subfolder = folder.chooseSubfolder(this.rules.rrChunkCount);
       const path = folder.filePath(subfolder, id, version);
-      const file = await ChunkFile.create(this.io, folder.stats, path, id, version, this.rules.sparsifyOnWrite);
+      const file = await ChunkFile.create(this.io, folder.stats, path, id, version, this.fileRules);
       const record = { id, version, folder: folder.number, subfolder, blocks: 0, flags: 0 };
       this.folderSet.add(record);
       const chunk = this.opened(record, folder, file);
@@ -265,11 +267,13 @@ export class ChunkStore extends ChunkAccess {
     }
     if (this.index.has(newId)) throw new ChunkError(StoreStatus.CHUNKEXIST, `chunk ${newId} exists`);
     await this.alone(oldId, oldVersion, async (source) => {
-      const copy = await this.createOpen(newId, newVersion);
+      // Under version 0 until it is whole: what a killed process leaves of it must not pass for the copy.
+      const copy = await this.createOpen(newId, 0);
       try {
         await copyBlocks(source.file, copy.file, length);
         await copy.file.flush();
         this.folderSet.setLayout(newId, copy.file.blocks, copy.file.headerSize);
+        await this.changeVersion(copy, newVersion);
       } catch (error) {
         await this.discard(copy);
         throw error;
@@ -337,7 +341,8 @@ export class ChunkStore extends ChunkAccess {
   }
 
   private async releaseFolder(folder: Folder): Promise<void> {
-    for (const chunk of this.files.all()) if (chunk.folder === folder) await this.flush(chunk).catch(() => undefined);
+    for (const chunk of this.files.all())
+      if (chunk.folder === folder) await this.finishWriting(chunk).catch(() => undefined);
     await this.folderSet.release(folder, true);
   }
 

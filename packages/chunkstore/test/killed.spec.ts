@@ -116,21 +116,40 @@ it('keeps a block good that failed while the next one was added', async () => {
   expect(chunk.file.blocks).toBe(3);
 });
 
-it('loses no more than the block whose append was cut off between two pages', async () => {
-  await put(0, 0, wholeBlock(1));
-  await put(1, 0, wholeBlock(2));
-  const other = bench.folder('b');
-  const copy = `${other}00/chunk_0000000000000001_00000001.mfs`;
-  await (await bench.open(bench.lines(other))).close();
-  copyFileSync(path(), copy);
-  rmSync(`${other}.chunkdb`);
-  truncateSync(copy, position(1) + 3 * 4096);
-  const restarted = await bench.open(bench.lines(other));
-  const found = await restarted.open(1, 1);
-  const buffer = Buffer.alloc(2 * BLOCK_SIZE_BYTES);
-  const { verified, error } = await restarted.read(found, 1, 0, 2, buffer);
-  expect({ verified, status: error?.status }).toEqual({ verified: 1, status: StoreStatus.CRC });
-  await restarted.write(found, 1, 1, 0, wholeBlock(3), crc32(wholeBlock(3)));
-  await restarted.release(found);
-  await restarted.test(1, 1);
+describe('an append that was cut off between two pages', () => {
+  let restarted: ChunkStore;
+  let found: OpenChunk;
+
+  async function restart(bootId?: Buffer): Promise<void> {
+    await put(0, 0, wholeBlock(1));
+    await put(1, 0, wholeBlock(2));
+    const other = bench.folder('b');
+    const copy = `${other}00/chunk_0000000000000001_00000001.mfs`;
+    await (await bench.open(bench.lines(other))).close();
+    copyFileSync(path(), copy);
+    rmSync(`${other}.chunkdb`);
+    truncateSync(copy, position(1) + 3 * 4096);
+    restarted = await bench.open(bench.lines(other), bootId && { bootId });
+    found = await restarted.open(1, 1);
+  }
+
+  afterEach(() => restarted.release(found));
+
+  it('leaves a good block where the process was killed', async () => {
+    await restart();
+    const buffer = Buffer.alloc(2 * BLOCK_SIZE_BYTES);
+    expect((await restarted.read(found, 1, 0, 2, buffer)).verified).toBe(2);
+    const expected = Buffer.concat([wholeBlock(1), Buffer.alloc(3 * 4096, 2), Buffer.alloc(13 * 4096)]);
+    expect(buffer.equals(expected)).toBe(true);
+    expect(bench.log.lines.join()).toContain('new CRC for block 1');
+  });
+
+  it('leaves an error in this block after the end of the machine, until it is written again', async () => {
+    await restart(Buffer.alloc(16, 9));
+    const buffer = Buffer.alloc(2 * BLOCK_SIZE_BYTES);
+    const { verified, error } = await restarted.read(found, 1, 0, 2, buffer);
+    expect({ verified, status: error?.status }).toEqual({ verified: 1, status: StoreStatus.CRC });
+    await restarted.write(found, 1, 1, 0, wholeBlock(3), crc32(wholeBlock(3)));
+    await restarted.test(1, 1);
+  });
 });

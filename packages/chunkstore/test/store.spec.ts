@@ -45,6 +45,7 @@ const path = (id: string, version: string): string =>
 describe('files as spec 05 §3 shows them', () => {
   it('writes a fresh chunk', async () => {
     await store.create(10, 1);
+    await store.close();
     const file = readFileSync(path('A', '1'));
     expect(file.length).toBe(8192);
     expect(file.subarray(0, 20).toString('hex')).toBe('4d46534320312e30000000000000000a00000001');
@@ -202,12 +203,19 @@ describe('damage', () => {
     expect(bench.files(folder)).toEqual([]);
   });
 
-  it('lets set version repair an old header behind a new name', async () => {
+  it('completes a change of version that ended between name and header', async () => {
     renameSync(path('1', '1'), path('1', '2'));
     unlinkSync(`${folder}.chunkdb`);
     store = await bench.open(bench.lines(folder));
-    await expect(store.open(1, 2)).rejects.toEqual(status('IO'));
-    await store.setVersion(1, 3, 2);
+    expect(await read(1, 2, 1)).toEqual(Buffer.alloc(BLOCK_SIZE_BYTES, 2));
+    expect(readFileSync(path('1', '2')).readUInt32BE(16)).toBe(2);
+  });
+
+  it('lets set version repair a header of a later version', async () => {
+    corrupt((file) => (file.writeUInt32BE(5, 16), file));
+    store = await bench.open(bench.lines(folder));
+    await expect(store.open(1, 1)).rejects.toEqual(status('IO'));
+    await store.setVersion(1, 3, 1);
     expect(await read(1, 3, 1)).toEqual(Buffer.alloc(BLOCK_SIZE_BYTES, 2));
   });
 });
