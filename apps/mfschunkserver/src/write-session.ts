@@ -19,7 +19,8 @@ import {
 
 import type { ChainConnection } from './chain-connections.js';
 import { type DataConnection, type Session, statusOf } from './data-connection.js';
-import { frameHead, parseWriteData, WRITE_DATA_TYPE, type WriteData, writeStatuses } from './data-frames.js';
+import { frameHead, parseWriteData, WRITE_DATA_TYPE, writeStatuses } from './data-frames.js';
+import { type Pending, WriteQueue } from './write-queue.js';
 
 /** Received and not yet written: above it the peer is told to wait, below half of it to go on. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
@@ -33,16 +34,9 @@ export interface WriteRequest {
   readonly chain: readonly { readonly ip: number; readonly port: number }[];
 }
 
-/** A packet that is not answered yet. */
-interface Pending {
-  readonly writeId: number;
-  localDone: boolean;
-  nextDone: boolean;
-  status: number;
-}
-
 export class WriteSession implements Session {
   private chunk: OpenChunk | undefined;
+  private queue: WriteQueue | undefined;
   private next: ChainConnection | undefined;
   /** Frames that came before chunk and chain were open. */
   private early: Frame[] | undefined = [];
@@ -57,6 +51,10 @@ export class WriteSession implements Session {
   private lastNopMs = -Infinity;
   private answering = false;
   private readonly abort = new AbortController();
+  private readonly answerNow = (): void => {
+    this.answering = false;
+    if (!this.ended) this.answer();
+  };
   private over: () => void = () => undefined;
   private readonly whenOver = new Promise<void>((resolve) => (this.over = resolve));
 
@@ -107,6 +105,7 @@ export class WriteSession implements Session {
       return this.refuse(statusOf(error));
     }
     if (this.ended) return;
+    this.queue = new WriteQueue(store, this.chunk, version, (packets) => this.written(packets));
     if (this.isLast) this.sendStatus(0, StoreStatus.OK);
     const early = this.early ?? [];
     this.early = undefined;
@@ -188,31 +187,23 @@ export class WriteSession implements Session {
     if (packet.chunkId !== this.request.chunkId) return this.wrongChunk(packet.writeId);
     this.lastWriteId = packet.writeId;
     this.next?.connection.send(frameHead(frame.type, frame.payload.length), frame.payload);
-    const entry: Pending = { writeId: packet.writeId, localDone: false, nextDone: this.isLast, status: StoreStatus.OK };
+    const entry: Pending = {
+      writeId: packet.writeId,
+      sizeBytes: packet.size,
+      localDone: false,
+      nextDone: this.isLast,
+      status: StoreStatus.OK,
+    };
     this.pending.push(entry);
     this.pendingBytes += packet.size;
     this.writing++;
-    void this.store(entry, packet);
+    this.queue?.add(entry, packet);
     this.updateFlow();
   }
 
-  private async store(entry: Pending, packet: WriteData): Promise<void> {
-    const { store } = this.owner.context;
-    try {
-      await store.write(
-        this.chunk as OpenChunk,
-        this.request.version,
-        packet.block,
-        packet.offset,
-        packet.data,
-        packet.crc,
-      );
-    } catch (error) {
-      entry.status = statusOf(error);
-    }
-    entry.localDone = true;
-    this.writing--;
-    this.pendingBytes -= packet.size;
+  private written(packets: readonly Pending[]): void {
+    this.writing -= packets.length;
+    for (const packet of packets) this.pendingBytes -= packet.sizeBytes;
     if (this.ended) return this.settle();
     this.updateFlow();
     this.answerSoon();
@@ -222,10 +213,7 @@ export class WriteSession implements Session {
   private answerSoon(): void {
     if (this.answering) return;
     this.answering = true;
-    setImmediate(() => {
-      this.answering = false;
-      if (!this.ended) this.answer();
-    });
+    setImmediate(this.answerNow);
   }
 
   private answer(): void {
