@@ -1,16 +1,8 @@
 #!/usr/bin/env node
-import { VERSION_STRING } from '@wapiti-fs/protocol';
-import { runDaemon } from '@wapiti-fs/runtime';
+import { launchDaemon } from '@wapiti-fs/runtime/launch';
 
-import { chunkserverConfig, startChunkserver } from './index.js';
-
-void runDaemon(
-  {
-    name: 'mfschunkserver',
-    version: VERSION_STRING,
-    defaultConfigPath: '/etc/mfs/mfschunkserver.cfg',
-    config: chunkserverConfig,
-    start: startChunkserver,
-  },
-  process.argv.slice(2),
-);
+void launchDaemon('mfschunkserver', [], process.argv.slice(2), (argv) => {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only by the process that needs it
+  const { run } = require('./run.js') as typeof import('./run.js');
+  return run(argv);
+});

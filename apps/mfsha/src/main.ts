@@ -1,4 +1,8 @@
 #!/usr/bin/env node
-import { runMfsha } from './index.js';
+import { launchDaemon } from '@wapiti-fs/runtime/launch';
 
-void runMfsha(process.argv.slice(2));
+void launchDaemon('mfsha', [], process.argv.slice(2), (argv) => {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only by the process that needs it
+  const { runMfsha } = require('./index.js') as typeof import('./index.js');
+  return runMfsha(argv);
+});

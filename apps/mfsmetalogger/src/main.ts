@@ -1,17 +1,8 @@
 #!/usr/bin/env node
-import { VERSION_STRING } from '@wapiti-fs/protocol';
-import { runDaemon } from '@wapiti-fs/runtime';
+import { launchDaemon } from '@wapiti-fs/runtime/launch';
 
-import { metaloggerConfig, startMetalogger } from './index.js';
-
-void runDaemon(
-  {
-    name: 'mfsmetalogger',
-    version: VERSION_STRING,
-    defaultConfigPath: '/etc/mfs/mfsmetalogger.cfg',
-    config: metaloggerConfig,
-    start: startMetalogger,
-    openFiles: 4096,
-  },
-  process.argv.slice(2),
-);
+void launchDaemon('mfsmetalogger', [], process.argv.slice(2), (argv) => {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only by the process that needs it
+  const { run } = require('./run.js') as typeof import('./run.js');
+  return run(argv);
+});

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { VERSION_STRING } from '@wapiti-fs/protocol';
 
 import { say } from './say.js';
-import type { Task } from './restore.js';
+import { restore, type Task } from './restore.js';
 
 const USAGE = `usage: mfsmetarestore -a [-i] [-x] [-d data_path]
        mfsmetarestore -m metadata_file -o output_file [-i] [-x] changelog_file...
@@ -77,8 +77,6 @@ export async function runRestore(argv: readonly string[]): Promise<number> {
   const task = parse(argv);
   if (typeof task === 'number') return task;
   try {
-    // Loaded only here: a wrong command line is answered without loading the metadata code.
-    const { restore } = await import('./restore.js');
     restore(task);
     return 0;
   } catch (error) {

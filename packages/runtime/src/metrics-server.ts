@@ -1,4 +1,3 @@
-import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { parseListen, ValueError } from './config/values.js';
@@ -25,6 +24,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 export async function serveMetrics(listen: string, metrics: Metrics, log: Logger): Promise<MetricsServer | undefined> {
   if (listen.trim() === '') return undefined;
   const { host, port } = listenAddress(listen);
+  const http = await import('node:http'); // only where there are metrics to serve
   const server = http.createServer((request, response) => {
     if (request.url?.split('?')[0] !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('metrics are under /metrics\n');

@@ -1,4 +1,12 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type * as PromClient from 'prom-client';
+
+import { lazily } from './lazy.js';
+
+/** The parts of prom-client that are used: its index loads a push gateway, cluster support and probes of the process, too. */
+const counters = lazily<typeof PromClient.Counter>('prom-client/lib/counter');
+const gauges = lazily<typeof PromClient.Gauge>('prom-client/lib/gauge');
+const histograms = lazily<typeof PromClient.Histogram>('prom-client/lib/histogram');
+const registries = lazily<typeof PromClient.Registry>('prom-client/lib/registry');
 
 /** Names of labels with their values. */
 export type Labels = Readonly<Record<string, string | number>>;
@@ -20,12 +28,12 @@ export interface HistogramMetric {
  * the common prefix `wapiti_`; by convention they end in their unit (`_bytes`, `_seconds`, `_total`).
  */
 export class Metrics {
-  private readonly registry = new Registry();
+  private readonly registry = new (registries())();
 
   constructor(private readonly prefix = 'wapiti_') {}
 
   counter(name: string, help: string, labelNames: readonly string[] = []): CounterMetric {
-    const counter = new Counter({ name: this.prefix + name, help, labelNames, registers: [this.registry] });
+    const counter = new (counters())({ name: this.prefix + name, help, labelNames, registers: [this.registry] });
     return { add: (by = 1, labels = {}) => counter.inc({ ...labels }, by) };
   }
 
@@ -36,7 +44,7 @@ export class Metrics {
     labelNames: readonly string[] = [],
     collect?: (gauge: GaugeMetric) => void,
   ): GaugeMetric {
-    const gauge = new Gauge({
+    const gauge = new (gauges())({
       name: this.prefix + name,
       help,
       labelNames,
@@ -53,7 +61,7 @@ export class Metrics {
     buckets: readonly number[],
     labelNames: readonly string[] = [],
   ): HistogramMetric {
-    const histogram = new Histogram({
+    const histogram = new (histograms())({
       name: this.prefix + name,
       help,
       labelNames,

@@ -2,12 +2,16 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Writable } from 'node:stream';
 
-import winston from 'winston';
+import type * as Winston from 'winston';
 
 import type { Clock } from './clock.js';
 import { errorCode } from './errors.js';
+import { lazily } from './lazy.js';
 import type { LogFields, Logger, LogLevel } from './logger.js';
 import { systemClock } from './system-clock.js';
+
+/** Needed by the process that logs, not by one that gives a daemon a signal. */
+const winstonPackage = lazily<typeof Winston>('winston');
 
 export interface LoggerOptions {
   /** Name of the program in every line (SYSLOG_IDENT). */
@@ -40,7 +44,7 @@ const MAX_COUNTED_TEXTS = 1000;
 
 const LEVELS: Record<LogLevel, number> = { error: 0, warn: 1, notice: 2, info: 3, debug: 4 };
 
-interface LogEntry extends winston.LogEntry {
+interface LogEntry extends Winston.LogEntry {
   level: string;
   message: string;
   module: string;
@@ -57,6 +61,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
   const clock = options.clock ?? systemClock;
   const sink = sinkOf(options);
   const format = options.format === 'json' ? jsonFormat(options.ident) : lineFormat(options.ident);
+  const winston = winstonPackage();
   const backend = winston.createLogger({
     levels: LEVELS,
     level: 'debug',

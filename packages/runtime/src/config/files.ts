@@ -1,7 +1,11 @@
 /** Reading configuration files: the MooseFS `.cfg` syntax (spec 12 §1) and YAML, both into the same keys and texts. */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Pair } from 'yaml';
+import type * as Yaml from 'yaml';
 
+import { lazily } from '../lazy.js';
 import { ValueError } from './values.js';
+
+/** Most files have the MooseFS syntax. */
+const yaml = lazily<typeof Yaml>('yaml');
 
 /** One key of a file. `value` is text as written, or what only YAML has: a boolean, null or a list. */
 export interface RawEntry {
@@ -87,6 +91,7 @@ function isKeyChar(code: number): boolean {
  * `master: { host: … }` are the same key. Numbers are taken as written, so `027` is the same in both syntaxes.
  */
 export function parseYaml(text: string): RawConfig {
+  const { isMap, isScalar, LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const entries = new Map<string, RawEntry>();
@@ -99,12 +104,12 @@ export function parseYaml(text: string): RawConfig {
   for (const warning of document.warnings)
     warnings.push({ line: lines.linePos(warning.pos[0]).line, key: '', text: warning.message });
 
-  const add = (prefix: string, pair: Pair): void => {
-    const keyNode = pair.key as Node | null;
+  const add = (prefix: string, pair: Yaml.Pair): void => {
+    const keyNode = pair.key as Yaml.Node | null;
     const line = lineOf(keyNode);
     if (!isScalar(keyNode)) return void errors.push({ line, key: prefix, text: 'a key must be a word' });
     const name = [prefix, upperSnake(String(keyNode.source ?? keyNode.value))].filter(Boolean).join('_');
-    const value = pair.value as Node | null;
+    const value = pair.value as Yaml.Node | null;
     if (isMap(value)) return value.items.forEach((one) => add(name, one));
     const before = entries.get(name);
     if (before !== undefined)
@@ -122,7 +127,8 @@ export function parseYaml(text: string): RawConfig {
   return { entries, errors, warnings };
 }
 
-function plainValue(node: Node | null, document: Document): unknown {
+function plainValue(node: Yaml.Node | null, document: Yaml.Document): unknown {
+  const { isAlias, isScalar, isSeq } = yaml();
   if (isAlias(node)) {
     // Single values only: lists and maps could be made to hold themselves, or to grow without bounds.
     const target = node.resolve(document);
@@ -130,7 +136,7 @@ function plainValue(node: Node | null, document: Document): unknown {
     return plainValue(target, document);
   }
   if (isScalar(node)) return typeof node.value === 'number' ? (node.source ?? String(node.value)) : node.value;
-  if (isSeq(node)) return node.items.map((item) => plainValue(item as Node | null, document));
+  if (isSeq(node)) return node.items.map((item) => plainValue(item as Yaml.Node | null, document));
   return node === null ? null : (node as { toJSON(): unknown }).toJSON();
 }
 

@@ -94,6 +94,11 @@ export function parseArguments(name: string, own: readonly DaemonOption[], argv:
   };
 }
 
+/** Whether the action ends with a daemon in the background. */
+export function goesToBackground({ action, foreground }: DaemonArguments): boolean {
+  return !foreground && (action === 'start' || action === 'restart' || action === 'try-restart');
+}
+
 function isAction(word: string): word is Action {
   return (ACTIONS as readonly string[]).includes(word);
 }

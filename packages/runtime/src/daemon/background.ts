@@ -56,9 +56,14 @@ export interface Starter {
   release(started: boolean, logFd: number | undefined): void;
 }
 
+/** Whether this process was started by {@link startInBackground}; true until {@link findStarter} was called. */
+export function isStartedByUs(): boolean {
+  return process.env[REPORT_VARIABLE] === String(REPORT_FD);
+}
+
 /** This process' starter: the waiting process when we are the daemon, else our own stderr. */
 export function findStarter(): { starter: Starter; isDaemon: boolean } {
-  const isDaemon = process.env[REPORT_VARIABLE] === String(REPORT_FD);
+  const isDaemon = isStartedByUs();
   delete process.env[REPORT_VARIABLE];
   if (!isDaemon) {
     return { starter: { print: (text) => void write(2, text), release: () => undefined }, isDaemon };

@@ -14,7 +14,7 @@ import {
 import type { Services, StartRole } from '../daemon-types.js';
 import { LockedError } from '../libc/locks.js';
 import { systemClock } from '../system-clock.js';
-import { type DaemonArguments, type DaemonOption, parseArguments, usageText } from './arguments.js';
+import { type DaemonArguments, type DaemonOption, goesToBackground, parseArguments, usageText } from './arguments.js';
 import { findStarter, startInBackground, type Starter } from './background.js';
 import { changeUser, enterDataPath, prepareProcess, StartError } from './environment.js';
 import { openDaemonLog } from './daemon-log.js';
@@ -93,9 +93,8 @@ async function act<Config>(
   starter: Starter,
   isDaemon: boolean,
 ): Promise<number> {
-  const starts = args.action === 'start' || args.action === 'restart' || args.action === 'try-restart';
-  const { loaded, load } = readConfig(spec, args, (text) => !isDaemon && starter.print(text));
-  if (starts && !args.foreground && !isDaemon) return startInBackground(argv);
+  if (goesToBackground(args) && !isDaemon) return startInBackground(argv);
+  const { loaded, load } = readConfig(spec, args, starter.print);
 
   const { common } = loaded.config;
   const say = (text: string): void => starter.print(`${text}\n`);
