@@ -13,6 +13,9 @@ import { detail, heading, say, speed } from './output.js';
 import { checksumOf, findFiles, type SourceFile } from './tree.js';
 
 const PORT_BASE = 20_000 + (process.pid % 20_000);
+/** Ctrl-C: what runs is ended, nothing is left behind. */
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 const [node, wapiti] = binary('wapiti', 'wapiti') as [string, string];
 
 function start(data: string): Promise<Background> {
@@ -22,7 +25,7 @@ function start(data: string): Promise<Background> {
 
 async function client(command: string, ...args: string[]): Promise<string> {
   const master = ['-H', `127.0.0.1:${PORT_BASE + 2}`];
-  return (await run(node, [wapiti, command, ...master, ...args])).stdout;
+  return (await run(node, [wapiti, command, ...master, ...args], { signal: interrupted.signal })).stdout;
 }
 
 /** The files under one folder, as links: `put` follows them. */
@@ -90,7 +93,7 @@ async function main(): Promise<void> {
 main().then(
   () => say('everything held'),
   (error: Error) => {
-    say(`FAILED: ${error.message}`);
+    say(interrupted.signal.aborted ? 'interrupted: all is removed' : `FAILED: ${error.message}`);
     process.exitCode = 1;
   },
 );

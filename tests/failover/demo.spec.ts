@@ -1,3 +1,5 @@
+import { mkdtemp, readdir, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ROOT } from '../harness/lab.js';
@@ -30,6 +32,18 @@ describe('the demo', () => {
     expect(output.match(/100 files read back: all checksums equal/g)).toHaveLength(2);
     expect(output).toMatch(/what root would add/);
   }, 120_000);
+
+  it('interrupted, it leaves nothing behind', async () => {
+    const own = await mkdtemp(join(tmpdir(), 'demo-interrupted-'));
+    const program = background('embedded.js', process.execPath, [join(ROOT, 'tests/dist/demo/embedded.js')], {
+      env: { ...process.env, TMPDIR: own, WAPITI_DEMO_FILES: '2000' },
+    });
+    await program.waitFor(/real data through the client library/);
+    program.signal('SIGINT');
+    expect([await program.waitExit(), await readdir(own)]).toEqual([1, []]);
+    expect(program.output).toMatch(/interrupted: all is removed/);
+    await rmdir(own);
+  });
 
   it('--help tells what can be set; other arguments are refused', async () => {
     const script = join(ROOT, 'scripts/demo');

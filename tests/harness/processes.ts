@@ -11,12 +11,13 @@ export interface ProcessResult {
 export async function run(
   command: string,
   args: readonly string[],
-  options: { check?: boolean; input?: string; cwd?: string; timeoutMs?: number } = {},
+  options: { check?: boolean; input?: string; cwd?: string; timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<ProcessResult> {
   const child = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     cwd: options.cwd,
     timeout: options.timeoutMs,
+    signal: options.signal,
     killSignal: 'SIGKILL',
   });
   const out: Buffer[] = [];
