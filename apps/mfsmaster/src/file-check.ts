@@ -4,7 +4,7 @@
  */
 import { type ChunkHealth, FileLoop, type FileLoopReport } from '@wapiti-fs/metadata';
 
-import { MetadataChunkTable } from './chunkservers/metadata-table.js';
+import { demandOf } from './chunkservers/demand.js';
 import type { MasterContext } from './context.js';
 
 export const FILE_CHECK_STEP_MS = 100;
@@ -18,12 +18,10 @@ type Parts = Pick<MasterContext, 'metadata' | 'turn' | 'chunkservers' | 'started
 
 export class FileCheck {
   private readonly loop: FileLoop;
-  private readonly table: MetadataChunkTable;
   /** Inodes that are due; a part of one is carried over to the next step. */
   private due = 0;
 
   constructor(private readonly master: Parts) {
-    this.table = new MetadataChunkTable(master.metadata, master.nowS);
     this.loop = new FileLoop(master.metadata, (chunkId) => this.health(chunkId));
   }
 
@@ -52,9 +50,11 @@ export class FileCheck {
   }
 
   private health(chunkId: number): ChunkHealth | undefined {
-    if (this.table.version(chunkId) === undefined) return undefined;
+    const { store } = this.master.metadata;
+    const slot = store.chunks.find(chunkId);
+    if (slot === 0) return undefined;
     const { manager } = this.master.chunkservers;
     const validCopies = manager.copies(chunkId).filter(({ state }) => state === 'valid' || state === 'busy').length;
-    return { validCopies, goal: this.table.goal(chunkId), idle: !manager.isBusy(chunkId) };
+    return { validCopies, goal: demandOf(store, slot).goal, idle: !manager.isBusy(chunkId) };
   }
 }

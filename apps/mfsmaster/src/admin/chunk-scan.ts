@@ -1,3 +1,4 @@
+import { demandOf } from '../chunkservers/demand.js';
 import type { MasterContext } from '../context.js';
 
 /** Rows and columns of a matrix: 0…9, and 10 for ten and more. */
@@ -61,7 +62,7 @@ function* counting(master: MasterContext): Generator<undefined, ChunkCounts, und
   for (const slot of chunks.entries()) {
     if (++looked % PER_SLICE === 0) yield undefined;
     if (chunks.id(slot) === 0) continue; // went away meanwhile
-    const { sclass, goal } = wanted(master, slot);
+    const { sclass, goal } = demandOf(master.metadata.store, slot);
     const { good, marked, type } = present(master, chunks.id(slot));
     const row = edge(goal) * MATRIX_SIDE;
     all[row + edge(good + marked)] = (all[row + edge(good + marked)] ?? 0) + 1;
@@ -73,17 +74,6 @@ function* counting(master: MasterContext): Generator<undefined, ChunkCounts, und
     if (good + marked === 0 && missing.length < MISSING_LIMIT) missing.push({ chunkId: chunks.id(slot), type });
   }
   return { all, regular, missing, byClass };
-}
-
-/** The class that wants most copies (spec 10 §3). */
-function wanted({ metadata: { store } }: MasterContext, slot: number): { sclass: number; goal: number } {
-  let sclass = 0;
-  let goal = 0;
-  for (const candidate of store.chunks.classCounts(slot).keys()) {
-    const copies = store.tables.sclasses.get(candidate)?.keep.length ?? 1;
-    if (copies > goal) [sclass, goal] = [candidate, copies];
-  }
-  return { sclass, goal };
 }
 
 function present({ chunkservers }: MasterContext, chunkId: number): { good: number; marked: number; type: number } {

@@ -1,6 +1,8 @@
 import type { Metadata } from '@wapiti-fs/metadata';
 import type { ChunkTable } from '@wapiti-fs/placement';
 
+import { type Demand, demandOf } from './demand.js';
+
 /** The metadata's chunk table as placement wants it; changes are journalled (spec 08 §6.5). */
 export class MetadataChunkTable implements ChunkTable {
   constructor(
@@ -17,28 +19,17 @@ export class MetadataChunkTable implements ChunkTable {
     return slot === 0 ? undefined : this.metadata.store.chunks.version(slot);
   }
 
-  /** The largest demand of the classes that refer to the chunk (spec 10 §3). */
-  private sclass(chunkId: number): number {
+  private demand(chunkId: number): Demand | undefined {
     const slot = this.slot(chunkId);
-    let best = 0;
-    let copies = 0;
-    if (slot === 0) return 0;
-    for (const sclass of this.metadata.store.chunks.classCounts(slot).keys()) {
-      const wanted = this.metadata.store.goalFactor(sclass);
-      if (wanted > copies) [best, copies] = [sclass, wanted];
-    }
-    return best;
+    return slot === 0 ? undefined : demandOf(this.metadata.store, slot);
   }
 
   goal(chunkId: number): number {
-    const sclass = this.sclass(chunkId);
-    if (sclass === 0) return 0;
-    const definition = this.metadata.store.tables.sclasses.get(sclass);
-    return definition === undefined ? 1 : definition.keep.length;
+    return this.demand(chunkId)?.goal ?? 0;
   }
 
   labels(chunkId: number): readonly (readonly number[])[] {
-    return this.metadata.store.tables.sclasses.get(this.sclass(chunkId))?.create ?? [];
+    return this.metadata.store.tables.sclasses.get(this.demand(chunkId)?.sclass ?? 0)?.create ?? [];
   }
 
   lockedTo(chunkId: number): number {
