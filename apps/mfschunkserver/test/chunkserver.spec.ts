@@ -296,6 +296,27 @@ describe('data port', () => {
     expect(await peer.nextHex()).toBe(`211:${id(1)}000000001a`);
   });
 
+  it('writes packets that come together, and answers for each up to the one that is wrong', async () => {
+    const { server, master } = await registered();
+    await master.command(110, `${id(1)}00000001`);
+    const peer = await Peer.connect(server.port);
+    peer.sendHex(210, `01${id(1)}00000001`);
+    await peer.nextOf(211);
+    const part = (number: number): Buffer => Buffer.alloc(4096, number);
+    const frames = Array.from({ length: 40 }, (_, i) => {
+      const data = part(i + 1);
+      // the last one has a CRC that is not its own
+      const hex = writeData(1, i + 1, i >> 4, (i & 15) * 4096, data, i === 39 ? 1 : undefined);
+      return Buffer.from(`000000d4${u32(hex.length / 2)}${hex}`, 'hex');
+    });
+    peer.send(...frames);
+    for (let i = 1; i <= 39; i++) expect(await peer.nextHex()).toBe(`211:${id(1)}${u32(i)}00`);
+    expect(await peer.nextHex()).toBe(`211:${id(1)}${u32(40)}1d`);
+    const found = await readAll(await Peer.connect(server.port), 1, 1, 0, 40 * 4096);
+    const expected = Buffer.concat(Array.from({ length: 40 }, (_, i) => part(i < 39 ? i + 1 : 0)));
+    expect(found.equals(expected)).toBe(true);
+  });
+
   it('fails writes after a change of the version', async () => {
     peer.sendHex(210, `01${id(1)}00000001`);
     expect(await peer.nextHex()).toBe(`211:${id(1)}0000000000`);

@@ -11,6 +11,7 @@ import {
   parseHddConfig,
   parseSize,
   replaceInCrc,
+  WriteRun,
 } from '../src/index.js';
 import { BlockLock } from '../src/block-lock.js';
 import { decodeChunkDb, encodeChunkDb } from '../src/chunkdb.js';
@@ -181,6 +182,30 @@ describe('block lock', () => {
     expect(order).toEqual(['all', '9']);
     lock.release(9, 10);
     expect(lock.idle).toBe(true);
+  });
+});
+
+describe('run of packets', () => {
+  const part = (fill: number): Buffer => Buffer.alloc(4096, fill);
+  const extend = (run: WriteRun, block: number, offset: number, data: Buffer): boolean =>
+    run.extend(block, offset, data, crc32(data));
+
+  it('takes what follows within the block, with the CRC of all of it', () => {
+    const run = new WriteRun(3, 100, part(1), crc32(part(1)));
+    expect(extend(run, 3, 4196, part(2))).toBe(true);
+    expect(extend(run, 3, 8292, part(3).subarray(7))).toBe(true);
+    expect(run.end).toBe(100 + 3 * 4096 - 7);
+    expect(run.crc).toBe(crc32(Buffer.concat(run.parts)));
+  });
+
+  it('leaves a gap, an overlap, another block and what comes too late to others', () => {
+    const run = new WriteRun(3, 0, part(1), crc32(part(1)));
+    expect(extend(run, 3, 4097, part(2))).toBe(false);
+    expect(extend(run, 3, 4095, part(2))).toBe(false);
+    expect(extend(run, 4, 4096, part(2))).toBe(false);
+    run.begin();
+    expect(extend(run, 3, 4096, part(2))).toBe(false);
+    expect(run.parts).toHaveLength(1);
   });
 });
 
