@@ -235,6 +235,17 @@ describe('the mounted file system', () => {
     expect(await flags('mfscachemode=direct', 0)).toBe(fuseConstants.FOPEN_DIRECT_IO);
   });
 
+  it('does not keep pages of a file that was appended to past them', async () => {
+    const { fs, client } = setUp();
+    client.open.mockResolvedValue({ oflags: OPEN_KEEPCACHE, attributes: record() });
+    const appender = await fs.open(caller, 9, O_WRONLY | O_APPEND);
+    const flags = async (): Promise<number> => (await fs.open(caller, 9, 0)).flags;
+    expect(await flags()).toBe(fuseConstants.FOPEN_KEEP_CACHE);
+    await fs.write(caller, 9, appender.handle, 0, Buffer.alloc(10));
+    expect(await flags()).toBe(0);
+    expect(await flags()).toBe(fuseConstants.FOPEN_KEEP_CACHE);
+  });
+
   it('gives an inode back to the master only when its data are written', async () => {
     const { fs, client, files } = setUp();
     const { handle } = await fs.open(caller, 9, O_WRONLY);

@@ -31,6 +31,8 @@ const O_APPEND = 0o2000;
 /** Who reserves room for appended data: the permission was checked when the file was opened. */
 const ROOT = { uid: 0, gids: [0] };
 
+const MAX_APPENDED = 100_000;
+
 /** OPEN_READ and OPEN_WRITE bits for the flags of open(2). */
 function openMode(flags: number): number {
   const mode = flags & O_ACCMODE;
@@ -40,6 +42,11 @@ function openMode(flags: number): number {
 export class Files {
   /** Releases that the kernel need not wait for. */
   private readonly closing = new Set<Promise<void>>();
+  /**
+   * Files appended to since they were opened without their pages: appended data go past the kernel's cache, and kernels before 6.6
+   * leave there what was cached of the last page, with zeros behind the old end.
+   */
+  private readonly appended = new Set<number>();
   /** Files with data not written by appending. */
   private readonly plainWrites = new WeakSet<InodeData>();
 
@@ -139,23 +146,24 @@ export class Files {
       append,
       openedMs: context.clock.monotonicMs(),
     });
-    return { reply: { handle: file.handle, flags: this.cacheFlags(append, oflags) }, file };
+    return { reply: { handle: file.handle, flags: this.cacheFlags(inode, append, oflags) }, file };
   }
 
   /** What the kernel may do with cached pages of the file. */
-  private cacheFlags(append: boolean, oflags: number): number {
+  private cacheFlags(inode: number, append: boolean, oflags: number): number {
     const { disables } = this.context;
     if (append || oflags & OPEN_DIRECTMODE || disables & (DISABLE_READ | DISABLE_WRITE))
       return fuseConstants.FOPEN_DIRECT_IO;
+    const keeps = !this.appended.delete(inode);
     switch (this.context.settings.cacheMode) {
       case 'direct':
         return fuseConstants.FOPEN_DIRECT_IO;
       case 'yes':
-        return fuseConstants.FOPEN_KEEP_CACHE;
+        return keeps ? fuseConstants.FOPEN_KEEP_CACHE : 0;
       case 'no':
         return 0;
       case 'auto':
-        return oflags & OPEN_KEEPCACHE ? fuseConstants.FOPEN_KEEP_CACHE : 0;
+        return keeps && oflags & OPEN_KEEPCACHE ? fuseConstants.FOPEN_KEEP_CACHE : 0;
     }
   }
 
@@ -200,8 +208,19 @@ export class Files {
     session.times.modified(file.inode, session.masterNowS());
     context.writing(file.data);
     await file.data.write(at, data, { superuser: caller.uid === 0 });
+    if (file.append) this.noteAppended(file.inode);
     context.openDirectories.inodeChanged(file.inode);
     return sizeBytes;
+  }
+
+  private noteAppended(inode: number): void {
+    this.appended.add(inode);
+    if (this.appended.size <= MAX_APPENDED) return;
+    for (const oldest of this.appended) {
+      this.appended.delete(oldest);
+      this.context.forgetPages(oldest);
+      return;
+    }
   }
 
   /** Room at the end of the file, which no other client gets: where the data are to be written. */
