@@ -287,13 +287,14 @@ export class Lab {
     if (isMounted(dir)) await run('umount', ['-c', '-l', dir], { check: false, timeoutMs: UNMOUNT_MS });
   }
 
-  /** Waits until `count` chunkservers are connected to the master, as its own monitoring interface tells. */
+  /** Waits until `count` chunkservers are connected to the master and offer space, as its own monitoring interface tells. */
   async waitChunkservers(masterHost: string, count: number, from: Host = 'cl'): Promise<void> {
     await eventually(`${count} chunkservers at ${masterHost}`, async () => {
       const { stdout } = await this.on(from, 'mfscli', ['-H', masterHost, '-p', '-n', '-s|', '-SCS'], { check: false });
-      // label, address, port, id, labels, version, …: the version of a disconnected server is "-"
-      const connected = stdout.split('\n').filter((line) => /^chunk servers:\|([^|]*\|){4}\d/.test(line));
-      return connected.length >= count || undefined;
+      // label, address, port, id, labels, version, load, maintenance, chunks, used, total: of a disconnected server the version is "-".
+      // The C daemon registers before it has looked at its folders: without space, and so without new chunks for a second.
+      const ready = stdout.split('\n').filter((line) => /^chunk servers:\|([^|]*\|){4}\d([^|]*\|){5}[1-9]/.test(line));
+      return ready.length >= count || undefined;
     });
   }
 

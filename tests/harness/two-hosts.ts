@@ -118,12 +118,12 @@ export class TwoHosts {
   }
 
   async waitServing(host: MasterHost, timeoutMs = 40_000): Promise<void> {
-    await eventually(`${host} serves`, async () => (await this.status(host)).serving, timeoutMs);
+    await this.eventually(`${host} serves`, async () => (await this.status(host)).serving, timeoutMs);
   }
 
   /** The host is backup and could take over. */
   async waitFollowing(host: MasterHost, timeoutMs = 40_000): Promise<void> {
-    await eventually(
+    await this.eventually(
       `${host} follows`,
       async () => {
         const { role, activity, ready, vrrp } = await this.status(host);
@@ -131,6 +131,16 @@ export class TwoHosts {
       },
       timeoutMs,
     );
+  }
+
+  /** What does not come about is told together with what the agents said last. */
+  private async eventually(what: string, probe: () => Promise<boolean>, timeoutMs: number): Promise<void> {
+    try {
+      await eventually(what, probe, timeoutMs);
+    } catch (error) {
+      const said = [...this.agents].map(([host, agent]) => `--- agent of ${host}:\n${agent.output.slice(-4000)}`);
+      throw new Error(`${(error as Error).message}\n${said.join('\n')}`, { cause: error });
+    }
   }
 
   /** Pid of a daemon of a host, which holds the lock in its data folder; undefined: it does not run. */
