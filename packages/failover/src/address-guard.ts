@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 import { formatIpv4 } from '@wapiti-fs/protocol';
 
+import { keepNiceLevel } from './command.js';
 import type { InterfaceAddress } from './virtual-ip.js';
 
 /**
@@ -31,6 +32,7 @@ export class AddressGuard {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
     });
+    keepNiceLevel(this.child.pid);
     // without a guard the lifetime of the addresses is what remains
     this.child.on('error', () => undefined);
     this.child.stdin?.on('error', () => undefined);

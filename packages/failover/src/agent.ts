@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 
 import { formatIpv4, parseIpv4 } from '@wapiti-fs/protocol';
-import type { RunningRole, Services, Timer } from '@wapiti-fs/runtime';
+import { type Logger, runInRealTime, type RunningRole, type Services, type Timer } from '@wapiti-fs/runtime';
 
 import { AddressHolder } from './address-holder.js';
 import { type AgentStatus, statusText } from './agent-status.js';
@@ -36,6 +36,7 @@ export interface RunningAgent extends RunningRole<AgentConfig> {
 export async function startAgent(config: AgentConfig, services: Services): Promise<RunningAgent> {
   const { clock, network, log } = services;
   const { vrrp: vrrpConfig } = config;
+  beInTime(config.realtimePriority, log);
   mkdirSync(config.stateDir, { recursive: true });
   const state = new HostState(config.stateDir, config.dataDir, config.initialRole);
   const holder = new AddressHolder(vrrpConfig, clock, log);
@@ -193,6 +194,16 @@ export async function startAgent(config: AgentConfig, services: Services): Promi
       control.close();
     },
   };
+}
+
+/** An agent that gets no processor in time is taken for dead by the other one, while its master serves. */
+function beInTime(priority: number, log: Logger): void {
+  if (priority === 0) return;
+  try {
+    runInRealTime(priority);
+  } catch (error) {
+    log.warn("can't run in real time: a busy processor may look like a dead agent", { error: error as Error });
+  }
 }
 
 /** Whether advertisements can be sent: the link is there, and an address that is not a virtual one. */

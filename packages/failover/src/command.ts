@@ -1,8 +1,19 @@
 import { spawn } from 'node:child_process';
+import os from 'node:os';
 
 /** A command of the configuration failed; the message carries its exit code and the end of its output. */
 export class CommandError extends Error {
   readonly code = 'ECOMMAND';
+}
+
+/** A process made by a thread with real-time priority starts without that and without its nice level: it gets that back. */
+export function keepNiceLevel(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    os.setPriority(pid, os.getPriority());
+  } catch {
+    // it has ended already, or nobody may raise it
+  }
 }
 
 const KEPT_OUTPUT_BYTES = 16 * 1024;
@@ -13,6 +24,7 @@ export function runCommand(command: readonly string[], timeoutMs: number): Promi
   return new Promise((resolve, reject) => {
     let output = '';
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    keepNiceLevel(child.pid);
     const keep = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-KEPT_OUTPUT_BYTES);
     };

@@ -156,6 +156,11 @@ const keys = {
     doc: 'Time for a master to stop; then it is killed.',
   },
   COMMAND_TIMEOUT_MS: { type: milliseconds(600_000, 100), reload: false, doc: 'Time for any other command.' },
+  REALTIME_PRIORITY: {
+    type: cfg.integer(10, { min: 0, max: 99, outside: 'refuse' }),
+    reload: false,
+    doc: 'Real-time priority (SCHED_RR) of the agent, so that a busy host does not delay advertisements; 0: none.',
+  },
   RETRY_MS: { type: milliseconds(30_000, 100), reload: false, doc: 'A refused promotion may be tried again after it.' },
 } as const;
 
@@ -211,6 +216,7 @@ export const agentDefinition = defineConfig(keys, (v) => {
     readyTimeoutMs: v.READY_TIMEOUT_MS,
     stopTimeoutMs: v.STOP_TIMEOUT_MS,
     commandTimeoutMs: v.COMMAND_TIMEOUT_MS,
+    realtimePriority: v.REALTIME_PRIORITY,
     retryMs: v.RETRY_MS,
   };
 });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 import type { Clock, Timer } from '@wapiti-fs/runtime';
 
+import { keepNiceLevel } from './command.js';
 import { type InterfaceState, readInterface } from './virtual-ip.js';
 
 /** Should a message of the kernel be lost; and while the interface is not usable. */
@@ -49,6 +50,7 @@ export class InterfaceWatch {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     this.monitor = child;
+    keepNiceLevel(child.pid);
     child.stdout.on('data', (text: Buffer) => {
       const news = text
         .toString()

@@ -17,6 +17,7 @@ import {
   PacketSocket,
   RawSocket,
   RLIMIT_NOFILE,
+  runInRealTime,
   setResourceLimit,
   unlockWholeFile,
 } from '../src/index.js';
@@ -94,6 +95,23 @@ describe('process', () => {
     expect(findUser('no-such-user-here')).toBeUndefined();
     expect(findGroup('root')).toBe(0);
     expect(findGroup('no-such-group-here')).toBeUndefined();
+  });
+
+  it('runs in real time, without what it starts', () => {
+    const main = join(__dirname, '../dist/index.js');
+    const script = `require(${JSON.stringify(main)}).runInRealTime(7);
+      const policy = (pid) => require('fs').readFileSync('/proc/' + pid + '/stat', 'utf8').split(') ')[1].split(' ').slice(37, 39);
+      const child = require('child_process').spawn('sleep', ['100']);
+      console.log(JSON.stringify([policy('self'), policy(child.pid)]));
+      child.kill();`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    // real-time priority and policy (SCHED_RR = 2, SCHED_OTHER = 0): proc(5), fields 40 and 41
+    expect(JSON.parse(stdout)).toEqual([
+      ['7', '2'],
+      ['0', '0'],
+    ]);
+    expect(() => runInRealTime(1000)).toThrow(expect.objectContaining({ code: 'EINVAL' }) as Error);
   });
 
   it('sets resource limits', () => {

@@ -33,6 +33,7 @@ export interface Libc {
   readonly getrlimit: (resource: number, limit: Buffer) => number;
   readonly setrlimit: (resource: number, limit: Buffer) => number;
   readonly mlockall: (flags: number) => number;
+  readonly schedSetscheduler: (tid: number, policy: number, parameters: Buffer) => number;
   readonly getpwnam: (name: string) => unknown;
   readonly getpwuid: (uid: number) => unknown;
   readonly getgrnam: (name: string) => unknown;
@@ -98,6 +99,7 @@ function load(): Libc {
     getrlimit: func('int getrlimit(int resource, void *limit)'),
     setrlimit: func('int setrlimit(int resource, void *limit)'),
     mlockall: func('int mlockall(int flags)'),
+    schedSetscheduler: func('int sched_setscheduler(int tid, int policy, void *parameters)'),
     getpwnam: func('void *getpwnam(const char *name)'),
     getpwuid: func('void *getpwuid(uint32_t uid)'),
     getgrnam: func('void *getgrnam(const char *name)'),

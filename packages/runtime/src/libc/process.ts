@@ -5,6 +5,8 @@ export const RLIMIT_CORE = 4;
 export const RLIMIT_NOFILE = 7;
 /** No limit. */
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+const SCHED_RR = 2;
+const SCHED_RESET_ON_FORK = 0x4000_0000;
 const MCL_CURRENT = 1;
 const MCL_FUTURE = 2;
 
@@ -30,6 +32,19 @@ export function setResourceLimit(resource: number, { soft, hard }: ResourceLimit
 /** Keeps all memory of the process from being swapped out. */
 export function lockMemory(): void {
   check(libc().mlockall(MCL_CURRENT | MCL_FUTURE), 'mlockall');
+}
+
+/**
+ * Lets the calling thread, which is the one of the event loop, run before everything that has no real-time priority. Threads and
+ * processes made later have none, and nice level 0.
+ *
+ * @param priority 1…99
+ * @throws LibcError `EPERM` without the privilege
+ */
+export function runInRealTime(priority: number): void {
+  const parameters = Buffer.alloc(4);
+  parameters.writeInt32LE(priority);
+  check(libc().schedSetscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, parameters), 'sched_setscheduler');
 }
 
 /** Makes descriptor `to` a copy of `from`, closing what it was. */
