@@ -248,7 +248,8 @@ describe('our chunkserver in a C cluster', () => {
   it('finds a damaged block and reports it: the master no longer counts the copy, readers get the other one', async () => {
     const content = randomBytes(200_000);
     writeFileSync(join(dir, 'damage'), content);
-    await eventually('two copies', async () => (await copies(join(dir, 'damage'))).length === 2, 60_000, 200);
+    for (const host of ['a', 'b'])
+      await eventually(`a copy on ${host}`, () => holds(host, join(dir, 'damage'), content.length), 60_000, 200);
     const [, id, version] = /chunk 0: ([0-9A-F]{16})_([0-9A-F]{8})/.exec(
       await client('mfsfileinfo', join(dir, 'damage')),
     ) as unknown as [string, string, string];
