@@ -13,7 +13,9 @@ import {
 } from '../config/config.js';
 import type { Services, StartRole } from '../daemon-types.js';
 import { LockedError } from '../libc/locks.js';
+import { Metrics } from '../metrics.js';
 import { systemClock } from '../system-clock.js';
+import { createLogger } from '../winston-logger.js';
 import { type DaemonArguments, type DaemonOption, goesToBackground, parseArguments, usageText } from './arguments.js';
 import { findStarter, startInBackground, type Starter } from './background.js';
 import { changeUser, enterDataPath, prepareProcess, StartError } from './environment.js';
@@ -131,6 +133,7 @@ async function act<Config>(
     say,
     warn: (text) => problems.push(text),
   });
+  usePackagesOnce();
   changeUser(common);
   process.umask(common.FILE_UMASK);
   enterDataPath(common);
@@ -154,6 +157,18 @@ async function act<Config>(
   }
   const run = { spec, loaded, load, log, starter, foreground: !isDaemon };
   return args.action === 'restore' ? runOnce(run) : runRole(run);
+}
+
+/**
+ * Packages are loaded by their first use, and load parts of themselves then. What every daemon uses must be there before it becomes a
+ * user who may not read the folder where it is installed.
+ */
+function usePackagesOnce(): void {
+  createLogger({ ident: '', target: () => undefined }).notice('loaded');
+  const metrics = new Metrics();
+  metrics.counter('loaded_total', 'loaded');
+  metrics.gauge('loaded', 'loaded');
+  metrics.histogram('loaded_seconds', 'loaded', [1]);
 }
 
 function sendSignal(lock: LockFile, signal: NodeJS.Signals, what: string, say: (text: string) => void): number {
