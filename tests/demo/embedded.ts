@@ -12,7 +12,8 @@ import { demoOptions } from './options.js';
 import { detail, heading, say, speed } from './output.js';
 import { checksumOf, findFiles, type SourceFile } from './tree.js';
 
-const PORT_BASE = 20_000 + (process.pid % 20_000);
+/** Five ports, below those that the kernel gives to connections. */
+const PORT_BASE = 27_000 + (process.pid % 1000) * 5;
 /** Ctrl-C: what runs is ended, nothing is left behind. */
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());

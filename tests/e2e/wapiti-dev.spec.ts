@@ -14,7 +14,7 @@ const PORTS = 5;
 
 /** The first of some ports that are free on loopback, one after the other. */
 async function freePorts(): Promise<number> {
-  for (let base = 21_000 + (process.pid % 5000) * 5; ; base = base > 50_000 ? 21_000 : base + PORTS) {
+  for (let base = 22_000 + (process.pid % 1000) * PORTS; ; base = base >= 26_995 ? 22_000 : base + PORTS) {
     const servers: Server[] = [];
     try {
       for (let port = base; port < base + PORTS; port++) {

@@ -97,11 +97,22 @@ describe('our chunkserver in a C cluster', () => {
     throw new Error('the server closed the connection without a status');
   }
 
-  /** Whether a server can give the whole first chunk: the master lists a copy already while it is being made. */
-  async function holds(host: string, file: string, sizeBytes: number): Promise<boolean> {
-    const text = await client('mfsfileinfo', file);
-    const [, id, version] = /chunk 0: ([0-9A-F]{16})_([0-9A-F]{8})/.exec(text) as unknown as [string, string, string];
-    return (await readStatus(host, id, version, sizeBytes)) === MFS_STATUS_OK;
+  /**
+   * Waits until servers hold whole copies of the first chunk. The master lists a copy already while it is being made; on the disk it has
+   * its version only when it is whole. A server must not be asked for it before: it would report the chunk as lost.
+   */
+  async function waitCopies(hosts: readonly string[], file: string, timeoutMs: number): Promise<void> {
+    await eventually(
+      `copies of ${file} on ${hosts.join(', ')}`,
+      async () => {
+        const [, version] = /chunk 0: ([0-9A-F]{16}_[0-9A-F]{8})/.exec(await client('mfsfileinfo', file)) ?? [];
+        const held = hosts.flatMap((host) => server(host).folders.flatMap(chunkFiles));
+        return held.filter((name) => name.endsWith(`chunk_${version}.mfs`)).length === hosts.length;
+      },
+      timeoutMs,
+      200,
+    );
+    expect(await copies(file)).toEqual(expect.arrayContaining(hosts.map((host) => lab.address(host))));
   }
 
   async function remount(): Promise<void> {
@@ -168,7 +179,7 @@ describe('our chunkserver in a C cluster', () => {
     const content = randomBytes(3_000_000);
     writeFileSync(join(dir, 'spread'), content);
     await client('mfssetgoal', '3', join(dir, 'spread'));
-    await eventually('three copies', async () => (await copies(join(dir, 'spread'))).length === 3, 150_000, 500);
+    await waitCopies(['a', 'b', 'c'], join(dir, 'spread'), 150_000);
     // Alone on our server, then pulled from there by C. Killed: after a graceful leave the master waits with replication.
     await server('b').process.kill();
     await server('c').process.kill();
@@ -177,7 +188,7 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'alone'), alone);
     await eventually('one copy on ours', async () => (await copies(join(dir, 'alone'))).join() === HOSTS.a);
     await start('b', 'c', true);
-    await eventually('pulled by C', () => holds('b', join(dir, 'alone'), alone.length), 150_000, 500);
+    await waitCopies(['a', 'b'], join(dir, 'alone'), 150_000);
     // And a chunk that only C has, pulled by ours.
     await server('a').process.kill();
     await eventually('ours is gone', async () => (await copies(join(dir, 'alone'))).join() === HOSTS.b);
@@ -185,7 +196,7 @@ describe('our chunkserver in a C cluster', () => {
     writeFileSync(join(dir, 'theirs'), theirs);
     await eventually('one copy on C', async () => (await copies(join(dir, 'theirs'))).join() === HOSTS.b);
     await start('a', 'wapiti', true);
-    await eventually('pulled by ours', () => holds('a', join(dir, 'theirs'), theirs.length), 150_000, 500);
+    await waitCopies(['a', 'b'], join(dir, 'theirs'), 150_000);
     await server('b').process.kill();
     await remount();
     expect(readFileSync(join(dir, 'theirs')).equals(theirs)).toBe(true);
@@ -248,8 +259,7 @@ describe('our chunkserver in a C cluster', () => {
   it('finds a damaged block and reports it: the master no longer counts the copy, readers get the other one', async () => {
     const content = randomBytes(200_000);
     writeFileSync(join(dir, 'damage'), content);
-    for (const host of ['a', 'b'])
-      await eventually(`a copy on ${host}`, () => holds(host, join(dir, 'damage'), content.length), 60_000, 200);
+    await waitCopies(['a', 'b'], join(dir, 'damage'), 60_000);
     const [, id, version] = /chunk 0: ([0-9A-F]{16})_([0-9A-F]{8})/.exec(
       await client('mfsfileinfo', join(dir, 'damage')),
     ) as unknown as [string, string, string];
