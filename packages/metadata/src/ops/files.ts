@@ -24,7 +24,8 @@ import { OK, refuse, type Refused } from './results.js';
 
 /**
  * What the chunk layer must do: `new` create chunk `chunkId` version 1, after {@link FileOperations.commitWrite} and before
- * {@link confirmCreation}; `duplicate` make a copy of `oldChunkId`, after {@link reserveCopy} and before {@link useCopy}, and plan anew; `existing` use it, after raising the version where the layer finds that necessary.
+ * {@link confirmCreation}; `duplicate` make a copy of `oldChunkId`, after {@link reserveCopy} and before {@link useCopy}, and plan
+ * anew; `existing` use it, after raising the version where the layer finds that necessary.
  */
 export interface WritePlan {
   readonly status: 0;
@@ -34,8 +35,6 @@ export interface WritePlan {
   /** 0 = hole. */
   readonly oldChunkId: number;
   readonly chunkId: number;
-  /** Version of the old chunk, 0 for a hole. */
-  readonly oldVersion: number;
   readonly sclass: number;
 }
 
@@ -77,18 +76,16 @@ export class FileOperations {
     const sclass = nodes.sclass.get(inode);
     let action: WritePlan['action'] = 'new';
     let chunkId = chunks.nextChunkId;
-    let oldVersion = 0;
     if (oldChunkId !== 0) {
       const slot = chunks.find(oldChunkId);
       if (slot === 0) return refuse(MFS_ERROR_NOCHUNK);
       if (!continues && chunks.lockedTo(slot) >= ctx.now) return refuse(MFS_ERROR_LOCKED);
       const references = chunks.referenceCount(slot);
       if (references === 0) return refuse(MFS_ERROR_CHUNKLOST);
-      oldVersion = chunks.version(slot);
       action = references > 1 ? 'duplicate' : 'existing';
       if (action === 'existing') chunkId = oldChunkId;
     }
-    return { status: 0, action, inode, index, oldChunkId, chunkId, oldVersion, sclass };
+    return { status: 0, action, inode, index, oldChunkId, chunkId, sclass };
   }
 
   /**

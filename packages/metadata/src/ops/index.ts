@@ -16,7 +16,6 @@ export type { WalkResult } from './apply/setters.js';
 export * from './extended.js';
 export * from './copies.js';
 export * from './detached.js';
-export * from './chunk-steps.js';
 export * from './classes.js';
 export { findClass } from './apply/classes.js';
 export * from './inspect.js';

@@ -38,7 +38,6 @@ export interface ChunkCut {
   readonly action: 'existing' | 'duplicate';
   readonly index: number;
   readonly oldChunkId: number;
-  readonly oldVersion: number;
   readonly chunkId: number;
   readonly lengthInChunk: number;
   readonly sclass: number;
@@ -66,8 +65,7 @@ function planCut(metadata: Metadata, now: number, inode: number, length: number)
   if (chunks.lockedTo(slot) >= now) return refuse(MFS_ERROR_LOCKED);
   const references = chunks.referenceCount(slot);
   if (references === 0) return refuse(MFS_ERROR_CHUNKLOST);
-  const oldVersion = chunks.version(slot);
-  const common = { index, oldChunkId, oldVersion, lengthInChunk, sclass: nodes.sclass.get(inode) };
+  const common = { index, oldChunkId, lengthInChunk, sclass: nodes.sclass.get(inode) };
   if (references === 1) return { cut: { ...common, action: 'existing', chunkId: oldChunkId } };
   return { cut: { ...common, action: 'duplicate', chunkId: chunks.nextChunkId } };
 }

@@ -178,8 +178,10 @@ export class Driver {
         reserveCopy(this.metadata, this.now, cut.chunkId);
         if (c % 4 === 1 || !useCopy(this.metadata, this.now, { ...cut, inode: plan.inode })) return;
       } else if (cut !== undefined) {
-        const { chunkId, oldVersion } = cut;
-        this.metadata.commit({ op: 'SETVERSION', ts: this.now, chunkId, version: oldVersion + 1 });
+        const { chunkId } = cut;
+        const { chunks } = this.metadata.store;
+        const version = chunks.version(chunks.find(chunkId)) + 1;
+        this.metadata.commit({ op: 'SETVERSION', ts: this.now, chunkId, version });
         if (c % 4 === 1) return;
       }
       finishTruncate(this.metadata, ctx, plan);
