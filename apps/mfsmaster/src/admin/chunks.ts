@@ -1,4 +1,5 @@
 /** Chunks, loops over them, storage classes (spec 11 §3.7-§3.9, §3.14, §3.15). */
+import { newFileLoopReport } from '@wapiti-fs/metadata';
 import { matches } from '@wapiti-fs/placement';
 import {
   CLTOMA_CHUNKS_MATRIX,
@@ -112,21 +113,21 @@ function classInfo(
 
 /** All zero: no loop has finished yet. */
 function fileLoop(master: MasterContext, { mode }: MessageValue<typeof CLTOMA_FSTEST_INFO>): Buffer {
-  const last = master.fileCheck.last;
+  const last = master.fileCheck.last ?? newFileLoopReport(0);
   const loop = {
-    loopStart: last?.start ?? 0,
-    loopEnd: last?.end ?? 0,
-    files: last?.files ?? 0,
-    undergoalFiles: last?.underGoalFiles ?? 0,
-    missingFiles: last?.missingFiles ?? 0,
-    chunks: last?.chunks ?? 0,
-    undergoalChunks: last?.underGoalChunks ?? 0,
-    missingChunks: last?.missingChunks ?? 0,
+    loopStart: last.start,
+    loopEnd: last.end,
+    files: last.files,
+    undergoalFiles: last.underGoalFiles,
+    missingFiles: last.missingFiles,
+    chunks: last.chunks,
+    undergoalChunks: last.underGoalChunks,
+    missingChunks: last.missingChunks,
     text: Buffer.alloc(0),
   };
   if (mode === undefined) return MATOCL_FSTEST_INFO.encode({ variant: 'plain', ...loop });
-  const missingTrashFiles = last?.missingTrash ?? 0;
-  const missingSustainedFiles = last?.missingSustained ?? 0;
+  const missingTrashFiles = last.missingTrash;
+  const missingSustainedFiles = last.missingSustained;
   return MATOCL_FSTEST_INFO.encode({ variant: 'extended', ...loop, missingTrashFiles, missingSustainedFiles });
 }
 

@@ -10,7 +10,6 @@ export class PendingCopies {
 
   /** The chunk to wait for, 0 = none. */
   at(inode: number, index: number): number {
-    if (this.byInode.size === 0) return 0;
     return this.byInode.get(inode)?.get(index) ?? 0;
   }
 

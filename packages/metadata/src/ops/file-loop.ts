@@ -28,7 +28,8 @@ export interface FileLoopReport {
 const MAX_ARCHIVE_DAYS = 49710;
 const DAY_S = 86400;
 
-const newReport = (start: number): FileLoopReport => ({
+/** All counters at 0. */
+export const newFileLoopReport = (start: number): FileLoopReport => ({
   start,
   end: 0,
   files: 0,
@@ -59,7 +60,7 @@ export class FileLoop {
    */
   step(now: number, inodes: number): void {
     const { nodes } = this.metadata.store;
-    const report = (this.current ??= newReport(now));
+    const report = (this.current ??= newFileLoopReport(now));
     const end = Math.min(this.nextInode + inodes, nodes.maxInode + 1);
     for (let inode = this.nextInode; inode < end; inode++) if (nodes.isFile(inode)) this.check(now, inode, report);
     this.nextInode = end;
