@@ -14,8 +14,7 @@ function isZero(data: Buffer, from: number, to: number): boolean {
 
 /** End of what is not zero, to the byte. */
 export function dataEnd(data: Buffer): number {
-  let end = data.length;
-  while (end > 0 && isZero(data, Math.max(0, end - STEP_BYTES), end)) end -= Math.min(end, STEP_BYTES);
+  let end = data.length - zerosBehind(data);
   while (end > 0 && data[end - 1] === 0) end--;
   return end;
 }

@@ -231,8 +231,9 @@ export class MfsClient implements ChunkMaster {
   }
 
   /**
-   * Sets the length, or what else TRUNCATE_FLAG_* say (spec 02 §6.6); waits for chunkservers that are away. With RESERVE, `length` is the number of bytes to append and
-   * `prevLength` of the answer where they go; sent again after a failover, it may leave a hole of that size (spec 13 §2.12).
+   * Sets the length, or what else TRUNCATE_FLAG_* say (spec 02 §6.6); waits for chunkservers that are away. With RESERVE, `length`
+   * is the number of bytes to append and `prevLength` of the answer where they go; sent again after a failover, it may leave a hole
+   * of that size (spec 13 §2.12).
    */
   truncate(caller: Caller, inode: number, length: number, flags = 0): Promise<Truncated> {
     return truncate(this.asker, caller, inode, length, flags);
@@ -339,12 +340,7 @@ export class MfsClient implements ChunkMaster {
     );
   }
 
-  async writeChunk(
-    inode: number,
-    chunkIndex: number,
-    flags: number,
-    sentAgain: () => void = () => undefined,
-  ): Promise<ChunkLocation> {
+  async writeChunk(inode: number, chunkIndex: number, flags: number, sentAgain: () => void): Promise<ChunkLocation> {
     return location(
       await this.asker.ask(
         CLTOMA_FUSE_WRITE_CHUNK,

@@ -25,8 +25,8 @@ const FEW_TRIES = 10;
 const TRIES = 30;
 
 /**
- * Refusals that pass, and how often to try; that of a lock is not counted. NOSPACE is also what a master says when the servers of the chunk went away under the
- * operation (spec 03 §12.3), CHUNKLOST when one has come back and is still telling what it holds.
+ * Refusals that pass, and how often to try; that of a lock is not counted. NOSPACE is also what a master says when the servers of
+ * the chunk went away under the operation (spec 03 §12.3), CHUNKLOST when one has come back and is still telling what it holds.
  */
 const PASSING = new Map<number | undefined, number>([
   [MFS_ERROR_EAGAIN, TRIES],
